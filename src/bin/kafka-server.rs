@@ -1,0 +1,2 @@
+//! Starts a broker.
+fn main() {}

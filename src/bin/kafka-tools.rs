@@ -1,0 +1,2 @@
+//! The command line tools, in one binary.
+fn main() {}

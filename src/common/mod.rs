@@ -1,0 +1,15 @@
+//! Floor 0: words that every other floor uses. No I/O, no async.
+
+pub mod clock;
+pub mod error_code;
+pub mod file_slice;
+pub mod ids;
+pub mod random;
+pub mod topic_partition;
+pub mod uuid;
+
+pub use error_code::ErrorCode;
+pub use file_slice::FileSlice;
+pub use ids::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+pub use topic_partition::TopicPartition;
+pub use uuid::Uuid;
