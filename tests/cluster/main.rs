@@ -1,0 +1,6 @@
+//! Real processes: brokers of this package on a real ZooKeeper, killed, stopped and restarted.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod harness;

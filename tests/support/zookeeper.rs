@@ -1,0 +1,140 @@
+//! A ZooKeeper server as a child process.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::{TestDir, free_port, last_lines, wait_for};
+
+const ATTEMPTS: usize = 3;
+
+/// A standalone server on its own port and directory; killed with its value.
+pub struct ZooKeeper {
+    dir: TestDir,
+    port: u16,
+    tick_time_ms: u32,
+    child: Option<Child>,
+}
+
+impl ZooKeeper {
+    /// Starts a server and waits until it serves. Panics with its log if it does not.
+    pub fn start() -> ZooKeeper {
+        ZooKeeper::start_with_tick_time(500)
+    }
+
+    /// Session timeouts lie between 2 and 20 ticks; expiry is noticed at ticks.
+    pub fn start_with_tick_time(tick_time_ms: u32) -> ZooKeeper {
+        for attempt in 1.. {
+            let mut zookeeper =
+                ZooKeeper { dir: TestDir::new("zookeeper"), port: free_port(), tick_time_ms, child: None };
+            zookeeper.launch();
+            match zookeeper.wait_until_serving() {
+                Ok(()) => return zookeeper,
+                Err(log) if attempt < ATTEMPTS && log.contains("Address already in use") => {}
+                Err(log) => panic!("ZooKeeper does not start:\n{log}"),
+            }
+        }
+        unreachable!("the loop returns or panics")
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends the server at once; its data stays for [`ZooKeeper::start_again`].
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("own child");
+            child.wait().expect("own child");
+        }
+    }
+
+    /// Starts a killed server on the same port and data.
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "start_again follows kill");
+        self.launch();
+        if let Err(log) = self.wait_until_serving() {
+            panic!("ZooKeeper does not start again:\n{log}");
+        }
+    }
+
+    /// The answer to a four-letter word such as `srvr` or `cons`; `None` if nobody listens.
+    pub fn ask(&self, word: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        stream.write_all(word.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    fn launch(&mut self) {
+        let config = self.dir.join("zoo.cfg");
+        let text = format!(
+            "dataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\ntickTime={}\nmaxClientCnxns=0\n\
+             admin.enableServer=false\n4lw.commands.whitelist=*\n",
+            self.dir.join("data").display(),
+            self.port,
+            self.tick_time_ms
+        );
+        fs::write(&config, text).expect("own directory");
+        let log =
+            File::options().create(true).append(true).open(self.dir.join("log")).expect("own directory");
+        let (java, classpath) = java_and_classpath();
+        let child = Command::new(java)
+            .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"])
+            // What a test leaves behind is worthless: no need to wait for the disk.
+            .args(["-Dzookeeper.jmx.log4j.disable=true", "-Dzookeeper.forceSync=no", "-cp", classpath])
+            .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("descriptor"))
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot run {java}: {e}"));
+        self.child = Some(child);
+    }
+
+    fn wait_until_serving(&mut self) -> Result<(), String> {
+        wait_for("serving ZooKeeper", || {
+            if self.child.as_mut().is_some_and(|c| c.try_wait().expect("own child").is_some()) {
+                self.child = None;
+                return Some(Err(last_lines(&self.log(), 30)));
+            }
+            self.ask("srvr")?.contains("Mode: ").then_some(Ok(()))
+        })
+    }
+}
+
+impl Drop for ZooKeeper {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Where `zk-scripts/` finds Java and ZooKeeper; it installs them if it can and says what is missing if not.
+fn java_and_classpath() -> &'static (String, String) {
+    static FOUND: OnceLock<(String, String)> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("zk-scripts/classpath.sh");
+        let output = Command::new(&script).stdin(Stdio::null()).output().expect("bash runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "no ZooKeeper for the tests:\n{said}");
+        let text = String::from_utf8(output.stdout).expect("paths are UTF-8");
+        let (java, classpath) = text.trim_end().split_once('\n').expect("two lines");
+        (java.to_string(), classpath.to_string())
+    })
+}
