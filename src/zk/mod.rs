@@ -1,1 +1,3 @@
 //! (zk)
+
+pub mod replica_placement;
