@@ -4,10 +4,11 @@
 //! A tool is a function from its words to how it ended. It sees floors 0 to 2 only: what it knows of a
 //! cluster it asks for, over the wire or from ZooKeeper.
 
-pub mod exception;
-pub mod options;
 #[macro_use]
 pub mod output;
+pub mod exception;
+pub mod options;
+pub mod server;
 
 use exception::Exception;
 
@@ -98,7 +99,12 @@ struct Tool {
     run: fn(&[String]) -> Outcome,
 }
 
-const TOOLS: &[Tool] = &[];
+const TOOLS: &[Tool] = &[
+    Tool { class: "kafka-run-class.sh", run: server::run_class::run },
+    Tool { class: "kafka-server-start.sh", run: server::run_class::server_start },
+    Tool { class: "kafka-server-stop.sh", run: server::stop::kafka },
+    Tool { class: "zookeeper-server-stop.sh", run: server::stop::zookeeper },
+];
 
 /// Runs the tool that the first word names. Returns the exit code.
 pub fn main(args: &[String]) -> i32 {

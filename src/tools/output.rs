@@ -6,13 +6,11 @@ use std::fmt::Arguments;
 use std::io::Write;
 
 /// Writes one line to stdout.
-#[macro_export]
 macro_rules! out_line {
     ($($arg:tt)*) => { $crate::tools::output::out(format_args!("{}\n", format_args!($($arg)*))) };
 }
 
 /// Writes one line to stderr.
-#[macro_export]
 macro_rules! err_line {
     ($($arg:tt)*) => { $crate::tools::output::err(format_args!("{}\n", format_args!($($arg)*))) };
 }

@@ -76,7 +76,7 @@ pub fn assign(
     let first_partition = first_partition.max(0);
     let mut assignment = Assignment::new();
     for partition in first_partition..first_partition.saturating_add(partitions) {
-        if partition > 0 && partition as usize % brokers.len() == 0 {
+        if partition > 0 && (partition as usize).is_multiple_of(brokers.len()) {
             shift += 1;
         }
         let first = (partition as usize + start_index) % brokers.len();
