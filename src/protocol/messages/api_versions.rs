@@ -1,0 +1,44 @@
+//! ApiVersions (key 18).
+
+use bytestring::ByteString;
+
+schema! {
+    /// Request.
+    message ApiVersionsRequest 0..=3, flexible 3 {
+        client_software_name: ByteString, 3..;
+        client_software_version: ByteString, 3..;
+    }
+}
+
+schema! {
+    /// Response.
+    message ApiVersionsResponse 0..=3, flexible 3 {
+        error_code: i16, 0..;
+        api_keys: Vec<ApiVersion>, 0..;
+        throttle_time_ms: i32, 1..;
+        supported_features: Vec<SupportedFeatureKey>, 3.., tag 0;
+        finalized_features_epoch: i64, 3.., tag 1, default -1;
+        finalized_features: Vec<FinalizedFeatureKey>, 3.., tag 2;
+    }
+
+    /// An element of [`ApiVersionsResponse::api_keys`].
+    struct ApiVersion {
+        api_key: i16, 0..;
+        min_version: i16, 0..;
+        max_version: i16, 0..;
+    }
+
+    /// An element of [`ApiVersionsResponse::supported_features`].
+    struct SupportedFeatureKey {
+        name: ByteString, 3..;
+        min_version: i16, 3..;
+        max_version: i16, 3..;
+    }
+
+    /// An element of [`ApiVersionsResponse::finalized_features`].
+    struct FinalizedFeatureKey {
+        name: ByteString, 3..;
+        max_version_level: i16, 3..;
+        min_version_level: i16, 3..;
+    }
+}

@@ -1,0 +1,33 @@
+//! CreateDelegationToken (key 38).
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+schema! {
+    /// Request.
+    message CreateDelegationTokenRequest 0..=2, flexible 2 {
+        renewers: Vec<CreatableRenewers>, 0..;
+        max_lifetime_ms: i64, 0..;
+    }
+
+    /// An element of [`CreateDelegationTokenRequest::renewers`].
+    struct CreatableRenewers {
+        principal_type: ByteString, 0..;
+        principal_name: ByteString, 0..;
+    }
+}
+
+schema! {
+    /// Response.
+    message CreateDelegationTokenResponse 0..=2, flexible 2 {
+        error_code: i16, 0..;
+        principal_type: ByteString, 0..;
+        principal_name: ByteString, 0..;
+        issue_timestamp_ms: i64, 0..;
+        expiry_timestamp_ms: i64, 0..;
+        max_timestamp_ms: i64, 0..;
+        token_id: ByteString, 0..;
+        hmac: Bytes, 0..;
+        throttle_time_ms: i32, 0..;
+    }
+}

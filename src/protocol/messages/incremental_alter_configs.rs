@@ -1,0 +1,41 @@
+//! IncrementalAlterConfigs (key 44).
+
+use bytestring::ByteString;
+
+schema! {
+    /// Request.
+    message IncrementalAlterConfigsRequest 0..=1, flexible 1 {
+        resources: Vec<AlterConfigsResource>, 0..;
+        validate_only: bool, 0..;
+    }
+
+    /// An element of [`IncrementalAlterConfigsRequest::resources`].
+    struct AlterConfigsResource {
+        resource_type: i8, 0..;
+        resource_name: ByteString, 0..;
+        configs: Vec<AlterableConfig>, 0..;
+    }
+
+    /// An element of [`AlterConfigsResource::configs`].
+    struct AlterableConfig {
+        name: ByteString, 0..;
+        config_operation: i8, 0..;
+        value: Option<ByteString>, 0..;
+    }
+}
+
+schema! {
+    /// Response.
+    message IncrementalAlterConfigsResponse 0..=1, flexible 1 {
+        throttle_time_ms: i32, 0..;
+        responses: Vec<AlterConfigsResourceResponse>, 0..;
+    }
+
+    /// An element of [`IncrementalAlterConfigsResponse::responses`].
+    struct AlterConfigsResourceResponse {
+        error_code: i16, 0..;
+        error_message: Option<ByteString>, 0..;
+        resource_type: i8, 0..;
+        resource_name: ByteString, 0..;
+    }
+}
