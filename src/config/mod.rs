@@ -1,12 +1,23 @@
-//! Configuration: one row per key ([`def`]), Java's property files ([`properties`]), releases ([`IbpVersion`]).
+//! Configuration: one row per key ([`def`]), Java's property files ([`properties`]), the broker's values as a typed
+//! struct ([`BrokerConfig`]), the effective values of a topic ([`TopicConfig`]), releases ([`IbpVersion`]).
 
+mod broker;
 pub mod def;
+pub mod endpoint;
 mod error;
 mod ibp;
 pub mod properties;
+mod resolve;
+pub mod synonyms;
+mod topic;
+mod validate;
 mod value;
+mod warn;
 
+pub use broker::{BrokerConfig, ConfigWarning};
+pub use endpoint::{Endpoint, SecurityProtocol};
 pub use error::{ConfigError, Exception};
 pub use ibp::IbpVersion;
 pub use properties::Properties;
+pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig, validate_topic_overrides};
 pub use value::{FromValue, HIDDEN, Password, Value};
