@@ -1,3 +1,21 @@
-//! (zk)
+//! Floor 2: ZooKeeper. The client with its session, the paths and codecs of Kafka's znodes, and the protocols
+//! that stand directly on them: registration, election, id blocks, notifications.
+//!
+//! Everything goes through [`ZkClient`]; behind it stands a real ensemble ([`ZkClient::connect`]) or one in
+//! memory ([`memory::MemoryZooKeeper`]), and neither shows through.
 
-pub mod replica_placement;
+mod backend;
+mod client;
+mod connect_string;
+mod error;
+pub mod memory;
+mod multi;
+mod remote;
+mod types;
+
+pub use client::{ZkClient, ZkConfig};
+pub use error::ZkError;
+pub use types::{
+    ANY_VERSION, CreateMode, Created, Op, OpResult, SessionEvent, SessionEvents, SessionState, SessionStatus,
+    Stat, Watch, WatchEvent, WatchKind,
+};

@@ -1,0 +1,1 @@
+//! The client over the ZooKeeper in memory.
