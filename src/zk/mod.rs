@@ -11,6 +11,7 @@ mod error;
 pub mod memory;
 mod multi;
 mod remote;
+pub mod replica_placement;
 mod types;
 
 pub use client::{ZkClient, ZkConfig};
