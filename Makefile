@@ -1,5 +1,5 @@
 # What a person does with this tree. `make help` lists it.
-.PHONY: help test check
+.PHONY: help test check docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -11,3 +11,6 @@ check: ## format, lints, house rules
 
 test: check ## all tests
 	cargo test
+
+docs: ## rewrite docs/configuration.md from the rows of src/config/def
+	OTTLA_WRITE_DOCS=1 cargo test --quiet --lib config::docs

@@ -2,7 +2,9 @@
 //! struct ([`BrokerConfig`]), the effective values of a topic ([`TopicConfig`]), releases ([`IbpVersion`]).
 
 mod broker;
+mod check;
 pub mod def;
+pub mod docs;
 pub mod endpoint;
 mod error;
 mod ibp;
@@ -15,6 +17,7 @@ mod value;
 mod warn;
 
 pub use broker::{BrokerConfig, ConfigWarning};
+pub use check::{CheckReport, check, load};
 pub use endpoint::{Endpoint, SecurityProtocol};
 pub use error::{ConfigError, Exception};
 pub use ibp::IbpVersion;
