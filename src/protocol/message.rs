@@ -61,3 +61,11 @@ pub fn decode_versioned<M: Message>(bytes: Bytes) -> Result<(i16, M), DecodeErro
     let version = reader.i16()?;
     Ok((version, M::decode(&mut reader, version)?))
 }
+
+/// Decodes what [`encode_versioned`] wrote, taking versions above the newest for the newest: for formats
+/// that only ever append. Returns the version that was read as.
+pub fn decode_forward_compatible<M: Message>(bytes: Bytes) -> Result<(i16, M), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let version = reader.i16()?.min(*M::VERSIONS.end());
+    Ok((version, M::decode(&mut reader, version)?))
+}

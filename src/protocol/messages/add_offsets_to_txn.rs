@@ -1,9 +1,10 @@
-//! AddOffsetsToTxn (key 25).
+//! AddOffsetsToTxn (key 25). Adds a group's offsets to a transaction (KIP-98). v2 knows PRODUCER_FENCED
+//! (KIP-588), v3 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names the group.
     message AddOffsetsToTxnRequest 0..=3, flexible 3 {
         transactional_id: ByteString, 0..;
         producer_id: i64, 0..;
@@ -13,7 +14,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// Whether it was added.
     message AddOffsetsToTxnResponse 0..=3, flexible 3 {
         throttle_time_ms: i32, 0..;
         error_code: i16, 0..;

@@ -1,9 +1,10 @@
-//! AddPartitionsToTxn (key 24).
+//! AddPartitionsToTxn (key 24). Adds partitions to a transaction (KIP-98). v2 knows PRODUCER_FENCED
+//! (KIP-588), v3 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names the partitions.
     message AddPartitionsToTxnRequest 0..=3, flexible 3 {
         transactional_id: ByteString, 0..;
         producer_id: i64, 0..;
@@ -19,7 +20,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each partition.
     message AddPartitionsToTxnResponse 0..=3, flexible 3 {
         throttle_time_ms: i32, 0..;
         results: Vec<AddPartitionsToTxnTopicResult>, 0..;

@@ -1,9 +1,10 @@
-//! AlterClientQuotas (key 49).
+//! AlterClientQuotas (key 49). Sets and removes client quotas (KIP-546). v1 is flexible. A null entity
+//! name is the default entity.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The edits.
     message AlterClientQuotasRequest 0..=1, flexible 1 {
         entries: Vec<EntryData>, 0..;
         validate_only: bool, 0..;
@@ -25,12 +26,13 @@ schema! {
     struct OpData {
         key: ByteString, 0..;
         value: f64, 0..;
+        /// True removes the key, whatever the value.
         remove: bool, 0..;
     }
 }
 
 schema! {
-    /// Response.
+    /// What became of each entity.
     message AlterClientQuotasResponse 0..=1, flexible 1 {
         throttle_time_ms: i32, 0..;
         entries: Vec<AlterClientQuotasResponseEntryData>, 0..;

@@ -1,9 +1,9 @@
-//! AlterConfigs (key 33).
+//! AlterConfigs (key 33). Replaces all dynamic configuration of a resource. v2 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The new configurations.
     message AlterConfigsRequest 0..=2, flexible 2 {
         resources: Vec<AlterConfigsResource>, 0..;
         validate_only: bool, 0..;
@@ -24,7 +24,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each resource.
     message AlterConfigsResponse 0..=2, flexible 2 {
         throttle_time_ms: i32, 0..;
         responses: Vec<AlterConfigsResourceResponse>, 0..;

@@ -1,9 +1,10 @@
-//! AlterIsr (key 56).
+//! AlterIsr (key 56). A leader asks the controller to change the in-sync replicas of its partitions
+//! (KIP-497), instead of writing ZooKeeper itself. Flexible from the start.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The wanted sets.
     message AlterIsrRequest 0..=0, flexible 0 {
         broker_id: i32, 0..;
         broker_epoch: i64, 0.., default -1;
@@ -26,7 +27,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each partition.
     message AlterIsrResponse 0..=0, flexible 0 {
         throttle_time_ms: i32, 0..;
         error_code: i16, 0..;

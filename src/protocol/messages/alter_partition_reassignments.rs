@@ -1,9 +1,10 @@
-//! AlterPartitionReassignments (key 45).
+//! AlterPartitionReassignments (key 45). Starts, changes or (null replicas) cancels reassignments, on the
+//! controller (KIP-455). Flexible from the start.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The wanted replicas.
     message AlterPartitionReassignmentsRequest 0..=0, flexible 0 {
         timeout_ms: i32, 0.., default 60000;
         topics: Vec<ReassignableTopic>, 0..;
@@ -18,12 +19,13 @@ schema! {
     /// An element of [`ReassignableTopic::partitions`].
     struct ReassignablePartition {
         partition_index: i32, 0..;
+        /// Null cancels.
         replicas: Option<Vec<i32>>, 0.., default None;
     }
 }
 
 schema! {
-    /// Response.
+    /// What became of each partition.
     message AlterPartitionReassignmentsResponse 0..=0, flexible 0 {
         throttle_time_ms: i32, 0..;
         error_code: i16, 0..;

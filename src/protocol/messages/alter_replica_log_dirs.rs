@@ -1,9 +1,10 @@
-//! AlterReplicaLogDirs (key 34).
+//! AlterReplicaLogDirs (key 34). Moves replicas of this broker between its log directories (KIP-113). v2
+//! is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names directories and what shall be there.
     message AlterReplicaLogDirsRequest 0..=2, flexible 2 {
         dirs: Vec<AlterReplicaLogDir>, 0..;
     }
@@ -22,7 +23,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each replica.
     message AlterReplicaLogDirsResponse 0..=2, flexible 2 {
         throttle_time_ms: i32, 0..;
         results: Vec<AlterReplicaLogDirTopicResult>, 0..;

@@ -1,10 +1,11 @@
-//! AlterUserScramCredentials (key 51).
+//! AlterUserScramCredentials (key 51). Sets and removes SCRAM credentials (KIP-554). Flexible from the
+//! start.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The edits.
     message AlterUserScramCredentialsRequest 0..=0, flexible 0 {
         deletions: Vec<ScramCredentialDeletion>, 0..;
         upsertions: Vec<ScramCredentialUpsertion>, 0..;
@@ -27,7 +28,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each user.
     message AlterUserScramCredentialsResponse 0..=0, flexible 0 {
         throttle_time_ms: i32, 0..;
         results: Vec<AlterUserScramCredentialsResult>, 0..;

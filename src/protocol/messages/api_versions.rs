@@ -1,9 +1,11 @@
-//! ApiVersions (key 18).
+//! ApiVersions (key 18). Tells which APIs and versions the broker speaks; the first request of nearly
+//! every client. v3 is flexible and names the client's software (KIP-511); it may add features (KIP-584).
+//! The response header is v0 always, and an unknown version is answered in v0.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks for versions.
     message ApiVersionsRequest 0..=3, flexible 3 {
         client_software_name: ByteString, 3..;
         client_software_version: ByteString, 3..;
@@ -11,7 +13,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The versions, and the cluster's features.
     message ApiVersionsResponse 0..=3, flexible 3 {
         error_code: i16, 0..;
         api_keys: Vec<ApiVersion>, 0..;

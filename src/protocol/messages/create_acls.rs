@@ -1,9 +1,9 @@
-//! CreateAcls (key 30).
+//! CreateAcls (key 30). Adds access rules. v1 adds pattern types (KIP-290), v2 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The rules.
     message CreateAclsRequest 0..=2, flexible 2 {
         creations: Vec<AclCreation>, 0..;
     }
@@ -21,7 +21,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each rule, in order.
     message CreateAclsResponse 0..=2, flexible 2 {
         throttle_time_ms: i32, 0..;
         results: Vec<AclCreationResult>, 0..;

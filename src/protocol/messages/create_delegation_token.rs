@@ -1,10 +1,10 @@
-//! CreateDelegationToken (key 38).
+//! CreateDelegationToken (key 38). Creates a delegation token (KIP-48). v2 is flexible.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks for a token; -1 is the longest life allowed.
     message CreateDelegationTokenRequest 0..=2, flexible 2 {
         renewers: Vec<CreatableRenewers>, 0..;
         max_lifetime_ms: i64, 0..;
@@ -18,7 +18,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The token and its secret.
     message CreateDelegationTokenResponse 0..=2, flexible 2 {
         error_code: i16, 0..;
         principal_type: ByteString, 0..;

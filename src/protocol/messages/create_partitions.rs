@@ -1,9 +1,10 @@
-//! CreatePartitions (key 37).
+//! CreatePartitions (key 37). Raises the number of partitions, on the controller (KIP-195). v2 is
+//! flexible, v3 may answer THROTTLING_QUOTA_EXCEEDED (KIP-599).
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The new counts.
     message CreatePartitionsRequest 0..=3, flexible 2 {
         topics: Vec<CreatePartitionsTopic>, 0..;
         timeout_ms: i32, 0..;
@@ -24,7 +25,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each topic.
     message CreatePartitionsResponse 0..=3, flexible 2 {
         throttle_time_ms: i32, 0..;
         results: Vec<CreatePartitionsTopicResult>, 0..;

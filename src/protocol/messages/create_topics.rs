@@ -1,10 +1,12 @@
-//! CreateTopics (key 19).
+//! CreateTopics (key 19). Creates topics, on the controller. v1 can validate only, v4 lets -1 choose the
+//! defaults for partitions and replicas (KIP-464), v5 is flexible and returns the configuration
+//! (KIP-525), v6 may answer THROTTLING_QUOTA_EXCEEDED (KIP-599), v7 returns the topic id (KIP-516).
 
 use crate::common::Uuid;
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks for topics.
     message CreateTopicsRequest 0..=7, flexible 5 {
         topics: Vec<CreatableTopic>, 0..;
         timeout_ms: i32, 0.., default 60000;
@@ -14,7 +16,9 @@ schema! {
     /// An element of [`CreateTopicsRequest::topics`].
     struct CreatableTopic {
         name: ByteString, 0..;
+        /// -1 with assignments, or for the default.
         num_partitions: i32, 0..;
+        /// -1 with assignments, or for the default.
         replication_factor: i16, 0..;
         assignments: Vec<CreatableReplicaAssignment>, 0..;
         configs: Vec<CreateableTopicConfig>, 0..;
@@ -34,7 +38,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each topic.
     message CreateTopicsResponse 0..=7, flexible 5 {
         throttle_time_ms: i32, 2..;
         topics: Vec<CreatableTopicResult>, 0..;

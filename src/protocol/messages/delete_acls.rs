@@ -1,9 +1,10 @@
-//! DeleteAcls (key 31).
+//! DeleteAcls (key 31). Deletes the access rules that match filters. v1 adds pattern types (KIP-290), v2
+//! is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The filters; null matches anything.
     message DeleteAclsRequest 0..=2, flexible 2 {
         filters: Vec<DeleteAclsFilter>, 0..;
     }
@@ -21,7 +22,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What each filter matched, in order.
     message DeleteAclsResponse 0..=2, flexible 2 {
         throttle_time_ms: i32, 0..;
         filter_results: Vec<DeleteAclsFilterResult>, 0..;

@@ -1,9 +1,9 @@
-//! DeleteRecords (key 21).
+//! DeleteRecords (key 21). Moves the log start offset of partitions forward (KIP-107). v2 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Says up to which offset; -1 is the high watermark.
     message DeleteRecordsRequest 0..=2, flexible 2 {
         topics: Vec<DeleteRecordsTopic>, 0..;
         timeout_ms: i32, 0..;
@@ -23,7 +23,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The new low watermarks.
     message DeleteRecordsResponse 0..=2, flexible 2 {
         throttle_time_ms: i32, 0..;
         topics: Vec<DeleteRecordsTopicResult>, 0..;

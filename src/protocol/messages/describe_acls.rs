@@ -1,9 +1,10 @@
-//! DescribeAcls (key 29).
+//! DescribeAcls (key 29). Lists the access rules that match a filter. v1 adds pattern types (KIP-290), v2
+//! is flexible. Enums are those of KIP-140: 0 unknown, 1 any, then the values.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The filter; null matches anything.
     message DescribeAclsRequest 0..=2, flexible 2 {
         resource_type_filter: i8, 0..;
         resource_name_filter: Option<ByteString>, 0..;
@@ -16,7 +17,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The rules, by resource.
     message DescribeAclsResponse 0..=2, flexible 2 {
         throttle_time_ms: i32, 0..;
         error_code: i16, 0..;

@@ -1,9 +1,9 @@
-//! DescribeClientQuotas (key 48).
+//! DescribeClientQuotas (key 48). Shows client quotas that match a filter (KIP-546). v1 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The filter; match type 0 is exact, 1 the default entity, 2 any.
     message DescribeClientQuotasRequest 0..=1, flexible 1 {
         components: Vec<ComponentData>, 0..;
         strict: bool, 0..;
@@ -18,7 +18,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The quotas, by entity.
     message DescribeClientQuotasResponse 0..=1, flexible 1 {
         throttle_time_ms: i32, 0..;
         error_code: i16, 0..;

@@ -1,16 +1,16 @@
-//! DescribeCluster (key 60).
+//! DescribeCluster (key 60). Describes the cluster without its topics (KIP-700). Flexible from the start.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks about the cluster.
     message DescribeClusterRequest 0..=0, flexible 0 {
         include_cluster_authorized_operations: bool, 0..;
     }
 }
 
 schema! {
-    /// Response.
+    /// The brokers, the controller, the cluster's id.
     message DescribeClusterResponse 0..=0, flexible 0 {
         throttle_time_ms: i32, 0..;
         error_code: i16, 0..;

@@ -1,9 +1,11 @@
-//! DescribeConfigs (key 32).
+//! DescribeConfigs (key 32). Shows the configuration of topics (resource type 2), brokers (4) and broker
+//! loggers (8). v0 only says whether a value is a default; v1 says where it comes from and can list its
+//! synonyms (KIP-226), v3 adds types and documentation (KIP-569), v4 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names resources and keys; null keys are all.
     message DescribeConfigsRequest 0..=4, flexible 4 {
         resources: Vec<DescribeConfigsResource>, 0..;
         include_synonyms: bool, 1..;
@@ -19,7 +21,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The configurations.
     message DescribeConfigsResponse 0..=4, flexible 4 {
         throttle_time_ms: i32, 0..;
         results: Vec<DescribeConfigsResult>, 0..;
@@ -39,7 +41,9 @@ schema! {
         name: ByteString, 0..;
         value: Option<ByteString>, 0..;
         read_only: bool, 0..;
+        /// Only v0 has it.
         is_default: bool, 0..=0;
+        /// 0 unknown, 1 topic, 2 broker, 3 cluster-wide, 4 static, 5 default, 6 logger; -1 in v0.
         config_source: i8, 1.., default -1;
         is_sensitive: bool, 0..;
         synonyms: Vec<DescribeConfigsSynonym>, 1..;

@@ -1,10 +1,10 @@
-//! DescribeDelegationToken (key 41).
+//! DescribeDelegationToken (key 41). Lists delegation tokens (KIP-48). v2 is flexible.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names owners; null is all.
     message DescribeDelegationTokenRequest 0..=2, flexible 2 {
         owners: Option<Vec<DescribeDelegationTokenOwner>>, 0..;
     }
@@ -17,7 +17,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The tokens with their secrets.
     message DescribeDelegationTokenResponse 0..=2, flexible 2 {
         error_code: i16, 0..;
         tokens: Vec<DescribedDelegationToken>, 0..;

@@ -1,10 +1,12 @@
-//! DescribeGroups (key 15).
+//! DescribeGroups (key 15). Describes groups and their members. v3 adds authorized operations (KIP-430),
+//! v4 the static members' ids (KIP-345), v5 is flexible. Member metadata and assignments are there in a
+//! stable group only.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks about groups.
     message DescribeGroupsRequest 0..=5, flexible 5 {
         groups: Vec<ByteString>, 0..;
         include_authorized_operations: bool, 3..;
@@ -12,7 +14,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The groups; one that does not exist is Dead.
     message DescribeGroupsResponse 0..=5, flexible 5 {
         throttle_time_ms: i32, 1..;
         groups: Vec<DescribedGroup>, 0..;

@@ -1,9 +1,10 @@
-//! DescribeLogDirs (key 35).
+//! DescribeLogDirs (key 35). Shows log directories and the sizes of the replicas inside (KIP-113). v2 is
+//! flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names partitions; null is all.
     message DescribeLogDirsRequest 0..=2, flexible 2 {
         topics: Option<Vec<DescribableLogDirTopic>>, 0..;
     }
@@ -16,7 +17,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The directories.
     message DescribeLogDirsResponse 0..=2, flexible 2 {
         throttle_time_ms: i32, 0..;
         results: Vec<DescribeLogDirsResult>, 0..;
@@ -39,7 +40,9 @@ schema! {
     struct DescribeLogDirsPartition {
         partition_index: i32, 0..;
         partition_size: i64, 0..;
+        /// How far a moving replica is behind, or the high watermark ahead of the log end.
         offset_lag: i64, 0..;
+        /// True for a replica that is moving here.
         is_future_key: bool, 0..;
     }
 }

@@ -1,9 +1,10 @@
-//! DescribeProducers (key 61).
+//! DescribeProducers (key 61). Shows the producers that a partition leader remembers (KIP-664). Flexible
+//! from the start.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names the partitions.
     message DescribeProducersRequest 0..=0, flexible 0 {
         topics: Vec<TopicRequest>, 0..;
     }
@@ -16,7 +17,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The producers, by partition.
     message DescribeProducersResponse 0..=0, flexible 0 {
         throttle_time_ms: i32, 0..;
         topics: Vec<TopicResponse>, 0..;

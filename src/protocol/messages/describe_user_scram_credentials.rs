@@ -1,9 +1,10 @@
-//! DescribeUserScramCredentials (key 50).
+//! DescribeUserScramCredentials (key 50). Shows which SCRAM credentials users have, never the secrets
+//! (KIP-554): mechanism 1 is SCRAM-SHA-256, 2 is SCRAM-SHA-512. Flexible from the start.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names users; null or empty is all.
     message DescribeUserScramCredentialsRequest 0..=0, flexible 0 {
         users: Option<Vec<UserName>>, 0..;
     }
@@ -15,7 +16,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The mechanisms and iteration counts.
     message DescribeUserScramCredentialsResponse 0..=0, flexible 0 {
         throttle_time_ms: i32, 0..;
         error_code: i16, 0..;

@@ -1,10 +1,12 @@
-//! ElectLeaders (key 43).
+//! ElectLeaders (key 43). Elects leaders, on the controller: in v0 always the preferred ones (KIP-183),
+//! from v1 on unclean ones too and with an error for the whole (KIP-460). v2 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names partitions; null is all.
     message ElectLeadersRequest 0..=2, flexible 2 {
+        /// 0: preferred; 1: unclean.
         election_type: i8, 1..;
         topic_partitions: Option<Vec<TopicPartitions>>, 0..;
         timeout_ms: i32, 0.., default 60000;
@@ -18,7 +20,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each partition.
     message ElectLeadersResponse 0..=2, flexible 2 {
         throttle_time_ms: i32, 0..;
         error_code: i16, 1..;

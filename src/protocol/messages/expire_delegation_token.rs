@@ -1,9 +1,10 @@
-//! ExpireDelegationToken (key 40).
+//! ExpireDelegationToken (key 40). Shortens or ends the life of a delegation token (KIP-48). v2 is
+//! flexible.
 
 use bytes::Bytes;
 
 schema! {
-    /// Request.
+    /// Names the token by its secret; a negative period ends it at once.
     message ExpireDelegationTokenRequest 0..=2, flexible 2 {
         hmac: Bytes, 0..;
         expiry_time_period_ms: i64, 0..;
@@ -11,7 +12,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// When it expires.
     message ExpireDelegationTokenResponse 0..=2, flexible 2 {
         error_code: i16, 0..;
         expiry_timestamp_ms: i64, 0..;

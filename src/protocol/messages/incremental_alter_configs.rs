@@ -1,9 +1,10 @@
-//! IncrementalAlterConfigs (key 44).
+//! IncrementalAlterConfigs (key 44). Edits single keys of a configuration (KIP-339): set 0, delete 1,
+//! append 2, subtract 3. v1 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The edits.
     message IncrementalAlterConfigsRequest 0..=1, flexible 1 {
         resources: Vec<AlterConfigsResource>, 0..;
         validate_only: bool, 0..;
@@ -25,7 +26,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each resource.
     message IncrementalAlterConfigsResponse 0..=1, flexible 1 {
         throttle_time_ms: i32, 0..;
         responses: Vec<AlterConfigsResourceResponse>, 0..;

@@ -1,14 +1,18 @@
-//! LeaderAndIsr (key 4).
+//! LeaderAndIsr (key 4). The controller tells a broker which partitions it leads or follows. v1 says
+//! which are new, v2 adds the broker epoch (KIP-380) and groups partitions by topic, v3 adds the replicas
+//! that a reassignment adds and removes (KIP-455), v4 is flexible, v5 adds topic ids and the kind of the
+//! request, and names topics by id in the answer (KIP-516).
 
 use crate::common::Uuid;
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Hands out partitions.
     message LeaderAndIsrRequest 0..=5, flexible 4 {
         controller_id: i32, 0..;
         controller_epoch: i32, 0..;
         broker_epoch: i64, 2.., default -1;
+        /// 0: unknown; 1: incremental; 2: everything the broker has.
         r#type: i8, 5..;
         ungrouped_partition_states: Vec<LeaderAndIsrPartitionState>, 0..=1;
         topic_states: Vec<LeaderAndIsrTopicState>, 2..;
@@ -37,16 +41,18 @@ schema! {
         leader: i32, 0..;
         leader_epoch: i32, 0..;
         isr: Vec<i32>, 0..;
+        /// Version of the partition's state znode.
         zk_version: i32, 0..;
         replicas: Vec<i32>, 0..;
         adding_replicas: Vec<i32>, 3..;
         removing_replicas: Vec<i32>, 3..;
+        /// True for a replica that never existed.
         is_new: bool, 1..;
     }
 }
 
 schema! {
-    /// Response.
+    /// What became of each partition.
     message LeaderAndIsrResponse 0..=5, flexible 4 {
         error_code: i16, 0..;
         partition_errors: Vec<LeaderAndIsrPartitionError>, 0..=4;

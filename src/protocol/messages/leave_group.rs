@@ -1,9 +1,10 @@
-//! LeaveGroup (key 13).
+//! LeaveGroup (key 13). Takes members out of a group: one up to v2, many from v3 on, where static members
+//! leave by instance id (KIP-345). v4 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks to leave.
     message LeaveGroupRequest 0..=4, flexible 4 {
         group_id: ByteString, 0..;
         member_id: ByteString, 0..=2;
@@ -18,7 +19,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each member.
     message LeaveGroupResponse 0..=4, flexible 4 {
         throttle_time_ms: i32, 1..;
         error_code: i16, 0..;

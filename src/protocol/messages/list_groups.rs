@@ -1,16 +1,17 @@
-//! ListGroups (key 16).
+//! ListGroups (key 16). Lists the groups that this broker coordinates. v3 is flexible, v4 filters by
+//! state and tells it (KIP-518).
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks for groups.
     message ListGroupsRequest 0..=4, flexible 3 {
         states_filter: Vec<ByteString>, 4..;
     }
 }
 
 schema! {
-    /// Response.
+    /// The groups.
     message ListGroupsResponse 0..=4, flexible 3 {
         throttle_time_ms: i32, 1..;
         error_code: i16, 0..;

@@ -1,11 +1,16 @@
-//! ListOffsets (key 2).
+//! ListOffsets (key 2). Finds offsets by time, or with -1 the end and with -2 the start. v0 lists up to
+//! `max_num_offsets` segment starts, v1 gives one offset and its timestamp (KIP-79), v2 adds the
+//! isolation level (KIP-98), v4 the leader epoch (KIP-320), v5 the error OFFSET_NOT_AVAILABLE (KIP-207),
+//! v6 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks for the offset at a time.
     message ListOffsetsRequest 0..=6, flexible 6 {
+        /// The follower, or -1 for a consumer, -2 for a debugging consumer.
         replica_id: i32, 0..;
+        /// 0: read uncommitted; 1: read committed.
         isolation_level: i8, 2..;
         topics: Vec<ListOffsetsTopic>, 0..;
     }
@@ -26,7 +31,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The offsets found.
     message ListOffsetsResponse 0..=6, flexible 6 {
         throttle_time_ms: i32, 2..;
         topics: Vec<ListOffsetsTopicResponse>, 0..;

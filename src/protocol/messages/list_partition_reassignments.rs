@@ -1,9 +1,10 @@
-//! ListPartitionReassignments (key 46).
+//! ListPartitionReassignments (key 46). Lists reassignments under way, on the controller (KIP-455).
+//! Flexible from the start.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names partitions; null is all.
     message ListPartitionReassignmentsRequest 0..=0, flexible 0 {
         timeout_ms: i32, 0.., default 60000;
         topics: Option<Vec<ListPartitionReassignmentsTopics>>, 0.., default None;
@@ -17,7 +18,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The reassignments.
     message ListPartitionReassignmentsResponse 0..=0, flexible 0 {
         throttle_time_ms: i32, 0..;
         error_code: i16, 0..;

@@ -1,14 +1,18 @@
-//! OffsetCommit (key 8).
+//! OffsetCommit (key 8). Stores a group's offsets. v0 stores them in ZooKeeper. v1 adds the membership
+//! and a timestamp for each partition, v2 a retention time instead of it, which v5 drops again (KIP-211),
+//! v6 adds the leader epoch (KIP-320), v7 the static member's id (KIP-345), v8 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks to store offsets.
     message OffsetCommitRequest 0..=8, flexible 8 {
         group_id: ByteString, 0..;
+        /// -1: the committer is no member.
         generation_id: i32, 1.., default -1;
         member_id: ByteString, 1..;
         group_instance_id: Option<ByteString>, 7.., default None;
+        /// -1: the broker's.
         retention_time_ms: i64, 2..=4, default -1;
         topics: Vec<OffsetCommitRequestTopic>, 0..;
     }
@@ -30,7 +34,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each offset.
     message OffsetCommitResponse 0..=8, flexible 8 {
         throttle_time_ms: i32, 3..;
         topics: Vec<OffsetCommitResponseTopic>, 0..;

@@ -1,9 +1,10 @@
-//! OffsetDelete (key 47).
+//! OffsetDelete (key 47). Deletes a group's offsets of topics that it does not consume (KIP-496). Not
+//! flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Names the partitions.
     message OffsetDeleteRequest 0..=0 {
         group_id: ByteString, 0..;
         topics: Vec<OffsetDeleteRequestTopic>, 0..;
@@ -22,7 +23,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each partition.
     message OffsetDeleteResponse 0..=0 {
         error_code: i16, 0..;
         throttle_time_ms: i32, 0..;

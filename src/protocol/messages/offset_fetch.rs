@@ -1,9 +1,11 @@
-//! OffsetFetch (key 9).
+//! OffsetFetch (key 9). Reads a group's offsets, in v0 from ZooKeeper. Null topics, from v2, mean all
+//! that the group has; v2 also adds an error for the group, v5 leader epochs (KIP-320), v6 is flexible,
+//! v7 lets a reader insist on offsets without a transaction pending on them (KIP-447).
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks for offsets.
     message OffsetFetchRequest 0..=7, flexible 6 {
         group_id: ByteString, 0..;
         topics: Option<Vec<OffsetFetchRequestTopic>>, 0.., nullable 2..;
@@ -18,7 +20,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The offsets; -1 where there is none.
     message OffsetFetchResponse 0..=7, flexible 6 {
         throttle_time_ms: i32, 3..;
         topics: Vec<OffsetFetchResponseTopic>, 0..;

@@ -1,10 +1,13 @@
-//! OffsetForLeaderEpoch (key 23).
+//! OffsetForLeaderEpoch (key 23). Tells where a leader epoch ended, for followers and consumers that
+//! check their position (KIP-101). v1 returns the epoch found, v2 fences by the current epoch (KIP-320),
+//! v3 adds the replica, -2 for a debugging consumer, v4 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks for the end of epochs.
     message OffsetForLeaderEpochRequest 0..=4, flexible 4 {
+        /// The follower, or -1 for a consumer, -2 for a debugging consumer.
         replica_id: i32, 3.., default -2;
         topics: Vec<OffsetForLeaderTopic>, 0..;
     }
@@ -24,7 +27,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The end offsets; -1 where unknown.
     message OffsetForLeaderEpochResponse 0..=4, flexible 4 {
         throttle_time_ms: i32, 2..;
         topics: Vec<OffsetForLeaderTopicResult>, 0..;

@@ -1,9 +1,9 @@
-//! RenewDelegationToken (key 39).
+//! RenewDelegationToken (key 39). Extends the life of a delegation token (KIP-48). v2 is flexible.
 
 use bytes::Bytes;
 
 schema! {
-    /// Request.
+    /// Names the token by its secret.
     message RenewDelegationTokenRequest 0..=2, flexible 2 {
         hmac: Bytes, 0..;
         renew_period_ms: i64, 0..;
@@ -11,7 +11,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// When it expires.
     message RenewDelegationTokenResponse 0..=2, flexible 2 {
         error_code: i16, 0..;
         expiry_timestamp_ms: i64, 0..;

@@ -1,9 +1,11 @@
-//! StopReplica (key 5).
+//! StopReplica (key 5). The controller tells a broker to stop, and maybe delete, replicas. v0 lists
+//! partitions, v1 adds the broker epoch (KIP-380) and groups them by topic, v2 is flexible, v3 adds the
+//! leader epoch and decides deletion for each partition (KIP-570).
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Stops replicas.
     message StopReplicaRequest 0..=3, flexible 2 {
         controller_id: i32, 0..;
         controller_epoch: i32, 0..;
@@ -35,13 +37,14 @@ schema! {
     /// An element of [`StopReplicaTopicState::partition_states`].
     struct StopReplicaPartitionState {
         partition_index: i32, 3..;
+        /// -2: the topic is being deleted.
         leader_epoch: i32, 3.., default -1;
         delete_partition: bool, 3..;
     }
 }
 
 schema! {
-    /// Response.
+    /// What became of each replica.
     message StopReplicaResponse 0..=3, flexible 2 {
         error_code: i16, 0..;
         partition_errors: Vec<StopReplicaPartitionError>, 0..;

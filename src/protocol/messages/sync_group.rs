@@ -1,10 +1,12 @@
-//! SyncGroup (key 14).
+//! SyncGroup (key 14). Brings the leader's assignments to the coordinator and each member's to the
+//! member. v3 adds the static member's id (KIP-345), v4 is flexible, v5 lets both sides check the
+//! protocol (KIP-559).
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Hands in assignments, or none.
     message SyncGroupRequest 0..=5, flexible 4 {
         group_id: ByteString, 0..;
         generation_id: i32, 0..;
@@ -23,7 +25,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// The member's assignment.
     message SyncGroupResponse 0..=5, flexible 4 {
         throttle_time_ms: i32, 1..;
         error_code: i16, 0..;

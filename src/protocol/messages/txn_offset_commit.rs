@@ -1,9 +1,10 @@
-//! TxnOffsetCommit (key 28).
+//! TxnOffsetCommit (key 28). Stores a group's offsets as part of a transaction (KIP-98). v2 adds the
+//! leader epoch (KIP-320), v3 is flexible and adds the membership, so that a zombie is fenced (KIP-447).
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Asks to store offsets.
     message TxnOffsetCommitRequest 0..=3, flexible 3 {
         transactional_id: ByteString, 0..;
         group_id: ByteString, 0..;
@@ -31,7 +32,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each offset.
     message TxnOffsetCommitResponse 0..=3, flexible 3 {
         throttle_time_ms: i32, 0..;
         topics: Vec<TxnOffsetCommitResponseTopic>, 0..;

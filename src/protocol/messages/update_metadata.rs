@@ -1,10 +1,13 @@
-//! UpdateMetadata (key 6).
+//! UpdateMetadata (key 6). The controller tells a broker what the whole cluster looks like. v1 gives a
+//! broker several endpoints, v2 adds racks, v3 listener names (KIP-103), v4 offline replicas (KIP-112),
+//! v5 the broker epoch (KIP-380) and partitions grouped by topic, v6 is flexible, v7 adds topic ids
+//! (KIP-516).
 
 use crate::common::Uuid;
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// Partitions that changed, and all brokers.
     message UpdateMetadataRequest 0..=7, flexible 6 {
         controller_id: i32, 0..;
         controller_epoch: i32, 0..;
@@ -46,6 +49,7 @@ schema! {
         leader: i32, 0..;
         leader_epoch: i32, 0..;
         isr: Vec<i32>, 0..;
+        /// Version of the partition's state znode.
         zk_version: i32, 0..;
         replicas: Vec<i32>, 0..;
         offline_replicas: Vec<i32>, 4..;
@@ -53,7 +57,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// Received, or refused as a whole.
     message UpdateMetadataResponse 0..=7, flexible 6 {
         error_code: i16, 0..;
     }

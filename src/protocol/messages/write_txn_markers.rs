@@ -1,9 +1,10 @@
-//! WriteTxnMarkers (key 27).
+//! WriteTxnMarkers (key 27). A transaction coordinator makes partition leaders append commit or abort
+//! markers (KIP-98). v1 is flexible.
 
 use bytestring::ByteString;
 
 schema! {
-    /// Request.
+    /// The markers.
     message WriteTxnMarkersRequest 0..=1, flexible 1 {
         markers: Vec<WritableTxnMarker>, 0..;
     }
@@ -12,6 +13,7 @@ schema! {
     struct WritableTxnMarker {
         producer_id: i64, 0..;
         producer_epoch: i16, 0..;
+        /// True: commit; false: abort.
         transaction_result: bool, 0..;
         topics: Vec<WritableTxnMarkerTopic>, 0..;
         coordinator_epoch: i32, 0..;
@@ -25,7 +27,7 @@ schema! {
 }
 
 schema! {
-    /// Response.
+    /// What became of each marker.
     message WriteTxnMarkersResponse 0..=1, flexible 1 {
         markers: Vec<WritableTxnMarkerResult>, 0..;
     }
