@@ -1,0 +1,163 @@
+//! Listening sockets.
+
+use super::connection::ConnectionSettings;
+use super::limits::{Admission, ConnectionLimits, Slot};
+use super::service::ConnectionInfo;
+use super::worker::{Accepted, WorkerQueues};
+use crate::common::clock;
+use log::{error, info};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+const BACKLOG: i32 = 512;
+
+/// What a listener needs to know.
+#[derive(Clone, Debug)]
+pub struct ListenerSettings {
+    /// Listener name, such as `PLAINTEXT`.
+    pub name: String,
+    /// Host to bind; empty: all addresses.
+    pub host: String,
+    /// Port to bind; 0: any free one.
+    pub port: u16,
+    /// `socket.send.buffer.bytes`; -1: the system's default.
+    pub send_buffer_bytes: i32,
+    /// `socket.receive.buffer.bytes`; -1: the system's default.
+    pub receive_buffer_bytes: i32,
+    /// For its connections.
+    pub connection: ConnectionSettings,
+}
+
+/// A bound socket that accepts once it is run.
+pub struct Listener {
+    socket: std::net::TcpListener,
+    settings: ListenerSettings,
+}
+
+impl Listener {
+    /// Binds. The error's text is Kafka's.
+    pub fn bind(settings: ListenerSettings) -> io::Result<Listener> {
+        let shown = if settings.host.is_empty() { "0.0.0.0" } else { &settings.host };
+        let fail = |e: io::Error| {
+            let reason = if e.kind() == io::ErrorKind::AddrInUse {
+                "Address already in use".into()
+            } else {
+                e.to_string()
+            };
+            io::Error::new(
+                e.kind(),
+                format!("Socket server failed to bind to {shown}:{}: {reason}.", settings.port),
+            )
+        };
+        let socket = bind(&settings).map_err(fail)?;
+        Ok(Listener { socket, settings })
+    }
+
+    /// Where it listens.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Listener name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Accepts until the task is dropped. Runs on any runtime with I/O.
+    pub async fn run(self, limits: Arc<ConnectionLimits>, queues: WorkerQueues) -> io::Result<()> {
+        let listener = TcpListener::from_std(self.socket)?;
+        info!(target: "kafka.network.DataPlaneAcceptor", "Accepting connections on {} ({})",
+            listener.local_addr()?, self.settings.name);
+        loop {
+            match listener.accept().await {
+                Ok((socket, peer)) => {
+                    if let Some(slot) = admit(&limits, peer).await
+                        && let Some(accepted) = prepare(socket, peer, slot, &self.settings)
+                    {
+                        queues.hand_over(accepted);
+                    }
+                }
+                Err(e) => {
+                    // Mostly out of descriptors: give connections a moment to end.
+                    error!(target: "kafka.network.Acceptor", "Error while accepting connection: {e}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
+fn bind(settings: &ListenerSettings) -> io::Result<std::net::TcpListener> {
+    let address = if settings.host.is_empty() {
+        any_address(settings.port)
+    } else {
+        (settings.host.as_str(), settings.port)
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut found| found.next())
+            .ok_or_else(|| io::Error::other("Unresolved address"))?
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if settings.receive_buffer_bytes > 0 {
+        socket.set_recv_buffer_size(settings.receive_buffer_bytes as usize)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// All addresses of both families, as Java binds; IPv4 alone where the kernel has no IPv6.
+fn any_address(port: u16) -> SocketAddr {
+    match Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)) {
+        Ok(_) => SocketAddr::from(([0u16; 8], port)),
+        Err(_) => SocketAddr::from(([0, 0, 0, 0], port)),
+    }
+}
+
+/// A place for the connection, waited for if need be; none if it must go.
+async fn admit(limits: &Arc<ConnectionLimits>, peer: SocketAddr) -> Option<Slot> {
+    loop {
+        match limits.admit(peer.ip().to_canonical(), clock::monotonic_ms()) {
+            Admission::Admitted(slot) => return Some(slot),
+            Admission::TooManyFromAddress(max) => {
+                info!(target: "kafka.network.Acceptor",
+                    "Rejected connection from {}, address already has the configured maximum of {max} connections.", peer.ip());
+                return None;
+            }
+            Admission::Full => limits.wait_released().await,
+            Admission::TooFast(wait_ms) => tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await,
+        }
+    }
+}
+
+fn prepare(socket: TcpStream, peer: SocketAddr, slot: Slot, settings: &ListenerSettings) -> Option<Accepted> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let local = socket.local_addr().ok()?;
+    socket.set_nodelay(true).ok()?;
+    let socket = socket.into_std().ok()?;
+    let options = SockRef::from(&socket);
+    if settings.send_buffer_bytes > 0 {
+        options.set_send_buffer_size(settings.send_buffer_bytes as usize).ok()?;
+    }
+    options.set_keepalive(true).ok()?;
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let id = format!(
+        "{}:{}-{}:{}-{number}",
+        local.ip().to_canonical(),
+        local.port(),
+        peer.ip().to_canonical(),
+        peer.port()
+    );
+    let info = ConnectionInfo { id, listener: settings.name.clone(), peer };
+    Some(Accepted { socket, info, settings: settings.connection.clone(), slot })
+}

@@ -1,0 +1,237 @@
+//! One connection: frames in, answers out, in order.
+//!
+//! Several requests are under way at once: the next frame is dispatched as soon as the one before has
+//! been, and only the answers wait for each other (Kafka serves one request of a connection at a time;
+//! DESIGN §3.3 says what this buys). Bounds: [`PIPELINE_MAX`] answers not yet formed, and
+//! [`UNSENT_BYTES_MAX`] bytes formed but not yet taken by the peer; beyond either nothing more is read.
+
+use super::buffer_pool::BufferPool;
+use super::receive::FrameReader;
+use super::service::{ConnectionInfo, Dispatch, Outcome, PendingReply, Service};
+use super::transmit::Transmitter;
+use crate::common::clock;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+/// Answers that a connection may owe.
+const PIPELINE_MAX: usize = 64;
+/// Bytes that a connection may owe to a slow reader before its requests wait.
+const UNSENT_BYTES_MAX: usize = 1 << 20;
+/// Reads in one turn, so that a busy connection leaves room for others.
+const READS_PER_TURN_MAX: usize = 4;
+/// The idle timer fires no more often than this.
+const IDLE_CHECK_MS_MIN: i64 = 1000;
+
+/// Settings that a connection takes from its listener.
+#[derive(Clone, Debug)]
+pub struct ConnectionSettings {
+    /// `socket.request.max.bytes`.
+    pub frame_bytes_max: usize,
+    /// `connections.max.idle.ms`; not positive: never.
+    pub idle_ms_max: i64,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum End {
+    /// The peer closed it.
+    PeerClosed,
+    /// It was silent for too long.
+    Idle,
+    /// We end it for what the peer sent.
+    Refused(String),
+    /// The socket failed.
+    Failed(io::Error),
+}
+
+enum Owed {
+    Ready(Outcome),
+    Waiting(PendingReply),
+}
+
+/// A connection's state; [`Connection::run`] drives it to its end.
+pub struct Connection<S> {
+    socket: TcpStream,
+    info: Arc<ConnectionInfo>,
+    service: Arc<S>,
+    reader: FrameReader,
+    frames: Vec<Bytes>,
+    owed: VecDeque<Owed>,
+    transmitter: Transmitter,
+    /// Set when no more is read: the end that follows once everything owed is sent.
+    ending: Option<End>,
+    idle_ms_max: i64,
+    last_active_ms: i64,
+    idle_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: Service> Connection<S> {
+    /// A connection that has just been accepted.
+    pub fn new(
+        socket: TcpStream,
+        info: Arc<ConnectionInfo>,
+        service: Arc<S>,
+        pool: Arc<BufferPool>,
+        settings: &ConnectionSettings,
+    ) -> Self {
+        Connection {
+            socket,
+            info,
+            service,
+            reader: FrameReader::new(pool, settings.frame_bytes_max),
+            frames: Vec::new(),
+            owed: VecDeque::new(),
+            transmitter: Transmitter::default(),
+            ending: None,
+            idle_ms_max: settings.idle_ms_max,
+            last_active_ms: clock::monotonic_ms(),
+            idle_timer: None,
+        }
+    }
+
+    /// Serves the peer until either side ends it.
+    pub async fn run(mut self) -> End {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let mut reads = 0;
+        loop {
+            self.collect(cx);
+            let drained = match self.transmitter.poll_flush(&self.socket, cx) {
+                Poll::Ready(Err(e)) => return Poll::Ready(End::Failed(e)),
+                Poll::Ready(Ok(())) => true,
+                Poll::Pending => false,
+            };
+            if self.ending.is_some() && self.owed.is_empty() {
+                if !drained {
+                    return Poll::Pending;
+                }
+                return Poll::Ready(self.ending.take().unwrap_or(End::PeerClosed));
+            }
+            if !self.may_read() {
+                return Poll::Pending;
+            }
+            if reads == READS_PER_TURN_MAX {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            reads += 1;
+            match self.poll_read(cx) {
+                Poll::Ready(()) => {}
+                Poll::Pending => return self.poll_idle(cx),
+            }
+        }
+    }
+
+    fn may_read(&self) -> bool {
+        self.ending.is_none() && self.owed.len() < PIPELINE_MAX && self.transmitter.bytes() < UNSENT_BYTES_MAX
+    }
+
+    /// Moves answers that have come in from the front of the line to the transmitter.
+    fn collect(&mut self, cx: &mut Context<'_>) {
+        while let Some(front) = self.owed.pop_front() {
+            let outcome = match front {
+                Owed::Ready(outcome) => outcome,
+                Owed::Waiting(mut reply) => match reply.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => outcome,
+                    Poll::Pending => {
+                        self.owed.push_front(Owed::Waiting(reply));
+                        return;
+                    }
+                },
+            };
+            match outcome {
+                Outcome::Reply(frame) => self.transmitter.push(frame),
+                Outcome::Nothing => {}
+                Outcome::Close(reason) => {
+                    // What came after it on this connection is not answered.
+                    self.owed.clear();
+                    self.ending = Some(End::Refused(reason));
+                }
+            }
+        }
+    }
+
+    /// Reads what has arrived and dispatches it. Pending: nothing there.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.socket.try_read(self.reader.space()) {
+            Ok(0) => {
+                // What was dispatched stays done; nobody is left to hear of it.
+                self.owed.clear();
+                self.ending = Some(End::PeerClosed);
+            }
+            Ok(n) => {
+                self.last_active_ms = clock::monotonic_ms();
+                self.take_in(n);
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.reader.release_if_empty();
+                match self.socket.poll_read_ready(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(e)) => self.fail(e),
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => self.fail(e),
+        }
+        Poll::Ready(())
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.owed.clear();
+        self.ending = Some(End::Failed(error));
+    }
+
+    fn take_in(&mut self, read: usize) {
+        let mut frames = std::mem::take(&mut self.frames);
+        let cut = self.reader.advance(read, &mut frames);
+        for frame in frames.drain(..) {
+            if self.ending.is_some() {
+                break;
+            }
+            match self.service.dispatch(&self.info, frame) {
+                Dispatch::Done(outcome) => {
+                    if let Outcome::Close(_) = outcome {
+                        self.ending = Some(End::PeerClosed);
+                    }
+                    self.owed.push_back(Owed::Ready(outcome));
+                }
+                Dispatch::Pending(reply) => self.owed.push_back(Owed::Waiting(reply)),
+            }
+        }
+        self.frames = frames;
+        if let (Err(error), None) = (cut, &self.ending) {
+            self.ending = Some(End::Refused(error.to_string()));
+        }
+    }
+
+    /// Arms the idle timer, or ends a connection that was silent for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.idle_ms_max <= 0 {
+            return Poll::Pending;
+        }
+        loop {
+            let silent_ms = clock::monotonic_ms() - self.last_active_ms;
+            let left_ms = self.idle_ms_max - silent_ms;
+            if left_ms <= 0 && self.owed.is_empty() && self.transmitter.bytes() == 0 {
+                return Poll::Ready(End::Idle);
+            }
+            let wake = clock::deadline_after_ms(left_ms.max(IDLE_CHECK_MS_MIN)).into();
+            let timer = self.idle_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(wake)));
+            match timer.as_mut().poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                // A timer is only moved when it fires: activity costs nothing.
+                Poll::Ready(()) => timer.as_mut().reset(wake),
+            }
+        }
+    }
+}
