@@ -7,9 +7,11 @@
 mod backend;
 mod client;
 mod connect_string;
+pub mod data;
 mod error;
 pub mod memory;
 mod multi;
+pub mod paths;
 mod remote;
 pub mod replica_placement;
 mod types;
