@@ -3,10 +3,11 @@
 use super::field::{Field, Layout};
 use super::{ApiKey, DecodeError, Reader, Writer};
 use bytes::Bytes;
+use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 /// A request, a response, or the key or value of an internal record.
-pub trait Message: Field {
+pub trait Message: Field + Clone + Debug + Default + PartialEq + Send + Sync + 'static {
     /// The versions that Kafka 2.8.2 knows.
     const VERSIONS: RangeInclusive<i16>;
 

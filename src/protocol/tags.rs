@@ -4,8 +4,9 @@
 //! tags  = varint count, count * (varint tag, varint size, size bytes), tags ascending
 //! ```
 //!
-//! Fields that the schema does not know are kept and written back where their tag belongs. Like Kafka,
-//! reading a known field does not look at its size.
+//! Fields that the schema does not know are kept and written back where their tag belongs, also if they came
+//! in disorder; of two with one tag the later counts. Like Kafka, reading a known field does not look at its
+//! size.
 
 use super::{DecodeError, Reader, Writer};
 use bytes::Bytes;
@@ -19,13 +20,18 @@ pub struct RawTag {
     pub data: Bytes,
 }
 
-/// The tagged fields of one struct that its schema does not name, in the order in which they came.
+/// The tagged fields of one struct that its schema does not name, ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnknownTags(Option<Box<[RawTag]>>);
 
 impl UnknownTags {
-    /// Keeps `fields`; they should be ascending.
-    pub fn new(fields: Vec<RawTag>) -> Self {
+    /// Keeps `fields`, of two with one tag the later.
+    pub fn new(mut fields: Vec<RawTag>) -> Self {
+        if !fields.is_sorted_by(|a, b| a.tag < b.tag) {
+            fields.reverse();
+            fields.sort_by_key(|field| field.tag);
+            fields.dedup_by_key(|field| field.tag);
+        }
         UnknownTags((!fields.is_empty()).then(|| fields.into_boxed_slice()))
     }
 
@@ -105,5 +111,30 @@ impl<'a> TagWriter<'a> {
 
     pub(crate) fn finish(self, writer: &mut Writer) {
         self.unknown.for_each(|field| writer.raw_tag(field.tag, &field.data));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_tags_are_put_in_order() {
+        let field = |tag, data: &'static str| RawTag { tag, data: Bytes::from_static(data.as_bytes()) };
+        let tags = UnknownTags::new(vec![field(9, "a"), field(3, "b"), field(9, "c")]);
+        assert_eq!(tags.iter().cloned().collect::<Vec<_>>(), [field(3, "b"), field(9, "c")]);
+        assert!(UnknownTags::new(vec![]).is_empty());
+    }
+
+    #[test]
+    fn known_and_unknown_tags_interleave() {
+        let field = |tag| RawTag { tag, data: Bytes::from_static(b"x") };
+        let unknown = UnknownTags::new(vec![field(0), field(5)]);
+        let mut writer = Writer::contiguous();
+        let mut tags = TagWriter::new(&mut writer, &unknown, 2);
+        tags.field(&mut writer, 2, |writer| writer.i8(1));
+        tags.field(&mut writer, 7, |writer| writer.i8(2));
+        tags.finish(&mut writer);
+        assert_eq!(&writer.into_bytes()[..], b"\x04\x00\x01x\x02\x01\x01\x05\x01x\x07\x01\x02");
     }
 }
