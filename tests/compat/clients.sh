@@ -8,10 +8,10 @@ clients_jars() {
     maven -f "$here/java/clients-pom.xml" "-Dkafka.version=$1" dependency:copy-dependencies "-DoutputDirectory=$home/jars/clients-$1"
 }
 
-# core_jars VERSION SCALA: Apache's broker and tools.
+# core_jars VERSION SCALA [MAVEN_OPTION]: Apache's broker and tools.
 core_jars() {
   compgen -G "$home/jars/core-$1/kafka_$2-*.jar" >/dev/null ||
-    maven -f "$here/java/core-pom.xml" "-Dkafka.version=$1" "-Dscala.version=$2" dependency:copy-dependencies "-DoutputDirectory=$home/jars/core-$1"
+    maven -f "$here/java/core-pom.xml" "-Dkafka.version=$1" "-Dscala.version=$2" dependency:copy-dependencies "-DoutputDirectory=$home/jars/core-$1" ${3:-}
 }
 
 compile_java() {
@@ -38,7 +38,7 @@ python_env() { # python_env NAME
 prepare() {
   local version=${1##*-}
   case $1 in
-    java-0.8.2.2) core_jars 0.8.2.2 2.11 && compile_java 0.8.2.2 "$home/jars/core-0.8.2.2" Check.java SimpleScenario.java ;;
+    java-0.8.2.2) core_jars 0.8.2.2 2.11 -Dtools.artifact=kafka-clients && compile_java 0.8.2.2 "$home/jars/core-0.8.2.2" Check.java SimpleScenario.java ;;
     java-0.10.2.2) clients_jars "$version" &&
       compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java ;;
     java-*) clients_jars "$version" &&
