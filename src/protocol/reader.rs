@@ -134,8 +134,7 @@ impl Reader {
             return Err(DecodeError::StringTooLong);
         }
         let bytes = self.slice(size)?;
-        let start = self.at - size;
-        Ok(Some(ByteString::try_from(bytes).unwrap_or_else(|_| lossy(&self.frame[start..self.at]))))
+        Ok(Some(ByteString::try_from(bytes.clone()).unwrap_or_else(|_| lossy(&bytes))))
     }
 
     /// Nullable `bytes` or `records`, compact or not.
