@@ -7,10 +7,8 @@ use crate::common::{TopicPartition, Uuid};
 use crate::config::{IbpVersion, SecurityProtocol};
 use std::collections::BTreeMap;
 
-type Reader = (&'static str, fn(&[u8]) -> bool);
-
 /// Every reader, told only whether it understood.
-fn readers() -> Vec<Reader> {
+fn readers() -> Vec<(&'static str, fn(&[u8]) -> bool)> {
     vec![
         ("broker", |d| BrokerRegistration::decode(d).is_ok()),
         ("cluster_id", |d| cluster_id::decode(d).is_ok()),
