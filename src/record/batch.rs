@@ -394,6 +394,20 @@ impl BatchInfo {
         }
     }
 
+    /// Changes what the header says of its timestamps; the attributes become as Kafka writes them, without
+    /// bits that have no meaning.
+    pub(super) fn set_timestamp(&mut self, timestamp_type: TimestampType, max_timestamp: i64) {
+        let known = CODEC_MASK | TRANSACTIONAL_BIT | CONTROL_BIT;
+        self.attributes &= if self.magic == 2 { known } else { !LOG_APPEND_TIME_BIT };
+        if timestamp_type == TimestampType::LogAppendTime {
+            self.attributes |= LOG_APPEND_TIME_BIT;
+        }
+        self.max_timestamp = max_timestamp;
+        if self.magic < 2 {
+            self.base_timestamp = max_timestamp;
+        }
+    }
+
     /// Sequence of the last record, -1 if there is none. Sequences wrap from `i32::MAX` to 0.
     pub fn last_sequence(&self) -> i32 {
         if self.base_sequence == NO_SEQUENCE {

@@ -6,9 +6,12 @@
 
 #[macro_use]
 pub mod output;
+pub mod client;
 pub mod exception;
+pub mod include_list;
 pub mod options;
 pub mod server;
+pub mod topics;
 
 use exception::Exception;
 
@@ -100,11 +103,22 @@ struct Tool {
 }
 
 const TOOLS: &[Tool] = &[
+    Tool { class: "kafka.admin.TopicCommand", run: topics::run },
     Tool { class: "kafka-run-class.sh", run: server::run_class::run },
     Tool { class: "kafka-server-start.sh", run: server::run_class::server_start },
     Tool { class: "kafka-server-stop.sh", run: server::stop::kafka },
     Tool { class: "zookeeper-server-stop.sh", run: server::stop::zookeeper },
 ];
+
+/// Reads a properties file that an option names.
+pub fn load_properties(file: &str) -> Result<crate::config::properties::Properties, Exception> {
+    crate::config::properties::Properties::read(std::path::Path::new(file)).map_err(|error| {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Exception::new("java.nio.file.NoSuchFileException", file),
+            _ => Exception::new("java.io.IOException", format!("{file}: {error}")),
+        }
+    })
+}
 
 /// Runs the tool that the first word names. Returns the exit code.
 pub fn main(args: &[String]) -> i32 {

@@ -1,0 +1,12 @@
+//! A small blocking client of the wire protocol, for the tools: addresses, connections that negotiate
+//! versions, a view of the cluster, and the admin calls of Kafka's `AdminClient`.
+
+pub mod address;
+pub mod admin;
+pub mod connection;
+pub mod network;
+
+pub use address::Address;
+pub use admin::Admin;
+pub use connection::{CallError, Connection};
+pub use network::{ClientKind, Network, Settings};

@@ -1,0 +1,272 @@
+//! The brokers of a cluster and the connections to them.
+
+use super::{Address, CallError, Connection};
+use crate::common::{BrokerId, clock};
+use crate::config::properties::Properties;
+use crate::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
+use crate::tools::exception::Exception;
+use crate::tools::output::{Level, log};
+use bytestring::ByteString;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+const LOGGER: &str = "org.apache.kafka.clients.NetworkClient";
+/// `reconnect.backoff.ms` and `reconnect.backoff.max.ms`
+const RECONNECT_BACKOFF_MS: (u64, u64) = (50, 1_000);
+
+/// Which of Kafka's clients a tool imitates in what it logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    /// `AdminClient`: says nothing when a bootstrap broker goes away.
+    Admin,
+    /// Producer or consumer.
+    Data,
+}
+
+/// What a client is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How it introduces itself in its log lines: `AdminClient clientId=adminclient-1`.
+    pub name: String,
+    /// Which lines it logs.
+    pub kind: ClientKind,
+    /// `client.id`
+    pub client_id: ByteString,
+    /// `bootstrap.servers`
+    pub bootstrap: Vec<Address>,
+    /// `request.timeout.ms`
+    pub request_timeout_ms: i64,
+    /// `retry.backoff.ms`
+    pub retry_backoff_ms: i64,
+}
+
+/// Connections by broker, and who the brokers are.
+pub struct Network {
+    settings: Settings,
+    bootstrap_next: usize,
+    bootstrap_connection: Option<Connection>,
+    connections: HashMap<BrokerId, Connection>,
+    nodes: BTreeMap<BrokerId, Address>,
+    controller_id: BrokerId,
+    attempts_failed: u32,
+}
+
+impl Network {
+    /// Connects to nobody yet.
+    pub fn new(settings: Settings) -> Network {
+        Network {
+            settings,
+            bootstrap_next: 0,
+            bootstrap_connection: None,
+            connections: HashMap::new(),
+            nodes: BTreeMap::new(),
+            controller_id: -1,
+            attempts_failed: 0,
+        }
+    }
+
+    /// What the client was told.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The brokers of the last metadata.
+    pub fn nodes(&self) -> &BTreeMap<BrokerId, Address> {
+        &self.nodes
+    }
+
+    /// The controller of the last metadata, or -1.
+    pub fn controller_id(&self) -> BrokerId {
+        self.controller_id
+    }
+
+    /// Asks some broker for metadata: of all topics (`None`) or of these. Tries until `deadline_ms` of the
+    /// monotonic clock; `None` if nobody answered.
+    pub fn metadata(
+        &mut self,
+        topics: Option<&[ByteString]>,
+        allow_auto_topic_creation: bool,
+        deadline_ms: i64,
+    ) -> Option<MetadataResponse> {
+        let request = MetadataRequest {
+            topics: topics.map(|names| {
+                let topic = |name: &ByteString| MetadataRequestTopic {
+                    name: Some(name.clone()),
+                    ..Default::default()
+                };
+                names.iter().map(topic).collect()
+            }),
+            allow_auto_topic_creation,
+            ..Default::default()
+        };
+        let timeout_ms = self.settings.request_timeout_ms;
+        loop {
+            let (id, connection) = self.any(deadline_ms)?;
+            match connection.call(&request, timeout_ms) {
+                Ok(response) => {
+                    self.learn(&response);
+                    return Some(response);
+                }
+                Err(_) => self.disconnect(id),
+            }
+        }
+    }
+
+    /// Takes over brokers and controller, and the bootstrap connection as that of its broker.
+    fn learn(&mut self, response: &MetadataResponse) {
+        self.controller_id = response.controller_id;
+        self.nodes = response
+            .brokers
+            .iter()
+            .filter_map(|broker| {
+                let port = u16::try_from(broker.port).ok()?;
+                Some((broker.node_id, Address { host: broker.host.to_string(), port }))
+            })
+            .collect();
+        let nodes = &self.nodes;
+        self.connections.retain(|id, connection| nodes.get(id) == Some(connection.address()));
+        if let Some(connection) = &self.bootstrap_connection
+            && let Some((id, _)) = self.nodes.iter().find(|(_, address)| *address == connection.address())
+            && !self.connections.contains_key(id)
+            && let Some(connection) = self.bootstrap_connection.take()
+        {
+            self.connections.insert(*id, connection);
+        }
+    }
+
+    /// A connection to some broker. Tries until the deadline, saying on stderr what it cannot reach.
+    pub fn any(&mut self, deadline_ms: i64) -> Option<(BrokerId, &mut Connection)> {
+        if let Some(id) = self.connections.keys().next().copied() {
+            return self.connections.get_mut(&id).map(|connection| (id, connection));
+        }
+        while self.bootstrap_connection.is_none() {
+            self.back_off(deadline_ms)?;
+            let index = self.bootstrap_next % self.settings.bootstrap.len();
+            self.bootstrap_next += 1;
+            // Kafka numbers bootstrap brokers -1, -2, …
+            let id = -1 - index as BrokerId;
+            let address = self.settings.bootstrap[index].clone();
+            self.bootstrap_connection = self.open(id, &address, deadline_ms);
+        }
+        self.bootstrap_connection.as_mut().map(|connection| (-1, connection))
+    }
+
+    /// A connection to one broker; `None` if it is unknown or unreachable now.
+    pub fn node(&mut self, id: BrokerId, deadline_ms: i64) -> Option<&mut Connection> {
+        if !self.connections.contains_key(&id) {
+            let address = self.nodes.get(&id)?.clone();
+            let connection = self.open(id, &address, deadline_ms)?;
+            self.connections.insert(id, connection);
+        }
+        self.connections.get_mut(&id)
+    }
+
+    /// A connection that exists already.
+    pub fn connected(&mut self, id: BrokerId) -> Option<&mut Connection> {
+        self.connections.get_mut(&id)
+    }
+
+    /// Forgets the connection of a broker (-1: that of the bootstrap).
+    pub fn disconnect(&mut self, id: BrokerId) {
+        if id < 0 {
+            self.bootstrap_connection = None;
+        } else {
+            self.connections.remove(&id);
+        }
+    }
+
+    /// Asks one broker and waits up to `request.timeout.ms`; a connection that failed is forgotten.
+    pub fn call<R: crate::protocol::ApiRequest>(
+        &mut self,
+        id: BrokerId,
+        request: &R,
+        deadline_ms: i64,
+    ) -> Result<R::Response, CallError> {
+        let timeout_ms = self.settings.request_timeout_ms;
+        let connection =
+            self.node(id, deadline_ms).ok_or(CallError::Io(std::io::ErrorKind::NotConnected.into()))?;
+        let answer = connection.call(request, timeout_ms);
+        if matches!(answer, Err(CallError::Io(_) | CallError::TimedOut | CallError::Decode(_))) {
+            self.disconnect(id);
+        }
+        answer
+    }
+
+    fn open(&mut self, id: BrokerId, address: &Address, deadline_ms: i64) -> Option<Connection> {
+        let timeout_ms = self.settings.request_timeout_ms.min(deadline_ms - clock::monotonic_ms());
+        match Connection::open(address, &self.settings.client_id, timeout_ms) {
+            Ok(connection) => {
+                self.attempts_failed = 0;
+                Some(connection)
+            }
+            Err(error) => {
+                self.attempts_failed += 1;
+                self.say_unreachable(id, address, &error);
+                None
+            }
+        }
+    }
+
+    fn say_unreachable(&self, id: BrokerId, address: &Address, error: &CallError) {
+        let name = &self.settings.name;
+        let what = match error {
+            CallError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => format!(
+                "[{name}] Connection to node {id} ({}) terminated during authentication. This may happen due \
+                 to any of the following reasons: (1) Authentication failed due to invalid credentials with \
+                 brokers older than 1.0.0, (2) Firewall blocking Kafka TLS traffic (eg it may only allow \
+                 HTTPS traffic), (3) Transient network issue.",
+                address.java_text()
+            ),
+            _ => format!(
+                "[{name}] Connection to node {id} ({}) could not be established. Broker may not be available.",
+                address.java_text()
+            ),
+        };
+        log(Level::Warn, &what, LOGGER);
+        if id < 0 && self.settings.kind == ClientKind::Data {
+            let text = format!("[{name}] Bootstrap broker {address} (id: {id} rack: null) disconnected");
+            log(Level::Warn, &text, LOGGER);
+        }
+    }
+
+    /// Waits before another attempt; `None` at the deadline.
+    fn back_off(&self, deadline_ms: i64) -> Option<()> {
+        let left = deadline_ms - clock::monotonic_ms();
+        if left <= 0 {
+            return None;
+        }
+        if self.attempts_failed > 0 {
+            let (first, most) = RECONNECT_BACKOFF_MS;
+            let wait = (first << (self.attempts_failed - 1).min(10)).min(most).min(left as u64);
+            std::thread::sleep(Duration::from_millis(wait));
+            if clock::monotonic_ms() >= deadline_ms {
+                return None;
+            }
+        }
+        Some(())
+    }
+}
+
+/// Refuses what these clients cannot do yet, instead of talking plain text to a TLS listener.
+pub fn check_security(properties: &Properties) -> Result<(), Exception> {
+    match properties.get("security.protocol").map(str::trim) {
+        None | Some("PLAINTEXT") => Ok(()),
+        Some(other) => Err(Exception::new(
+            "org.apache.kafka.common.config.ConfigException",
+            format!(
+                "Invalid value {other} for configuration security.protocol: these tools speak PLAINTEXT only"
+            ),
+        )),
+    }
+}
+
+/// A number of a client's properties, or its default. Bad numbers are `ConfigException`s.
+pub fn number(properties: &Properties, key: &str, default: i64) -> Result<i64, Exception> {
+    let Some(text) = properties.get(key) else { return Ok(default) };
+    text.trim().parse().map_err(|_| {
+        Exception::new(
+            "org.apache.kafka.common.config.ConfigException",
+            format!("Invalid value {text} for configuration {key}: Not a number of type INT"),
+        )
+    })
+}
