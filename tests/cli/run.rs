@@ -1,0 +1,113 @@
+//! Runs one command of a case.
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a command left.
+#[derive(Debug)]
+pub struct Ran {
+    pub stdout: String,
+    pub stderr: String,
+    /// A number, or `timeout`.
+    pub exit: String,
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A command of a scenario: where, as whom, with what.
+pub struct Call<'a> {
+    pub command: &'a str,
+    pub dir: &'a Path,
+    pub version: &'a str,
+    pub stdin: Option<&'a str>,
+    /// SIGTERM as soon as stdout holds this many bytes (at once for 0).
+    pub terminate_after_bytes: Option<usize>,
+}
+
+/// The folder of the scripts.
+pub fn bin_dir() -> String {
+    format!("{}/bin", env!("CARGO_MANIFEST_DIR"))
+}
+
+impl Call<'_> {
+    pub fn run(&self) -> Ran {
+        let binaries = Path::new(env!("CARGO_BIN_EXE_kafka-tools")).parent().expect("a folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut child = Command::new("bash")
+            .args(["-c", self.command])
+            .current_dir(self.dir)
+            .env("PATH", format!("{}:{path}", bin_dir()))
+            .env("OTTLA_BIN", binaries)
+            .env("KAFKA_TOOLS_VERSION", self.version)
+            .env("LOG_DIR", self.dir.join("logs"))
+            .stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("bash runs");
+        if let (Some(text), Some(mut stdin)) = (self.stdin, child.stdin.take()) {
+            let text = text.to_string();
+            std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+        }
+        let stdout = collect(child.stdout.take().expect("piped"));
+        let stderr = collect(child.stderr.take().expect("piped"));
+        if let Some(bytes) = self.terminate_after_bytes {
+            let started = Instant::now();
+            while stdout.len() < bytes && started.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let pid = i32::try_from(child.id()).expect("a pid");
+            // SAFETY: kill only sends a signal; the pid is our own child, not yet waited for.
+            unsafe { libc::kill(pid, libc::SIGTERM) };
+        }
+        let exit = wait(&mut child);
+        Ran { stdout: stdout.text(), stderr: stderr.text(), exit }
+    }
+}
+
+fn wait(child: &mut Child) -> String {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("own child") {
+            return status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)).to_string();
+        }
+        if started.elapsed() > PATIENCE {
+            child.kill().expect("own child");
+            child.wait().expect("own child");
+            return "timeout".to_string();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A stream that is read as it comes.
+struct Collected {
+    bytes: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Collected {
+    fn len(&self) -> usize {
+        self.bytes.lock().expect("not poisoned").len()
+    }
+
+    fn text(self) -> String {
+        self.thread.join().expect("reader");
+        String::from_utf8_lossy(&self.bytes.lock().expect("not poisoned")).into_owned()
+    }
+}
+
+fn collect(mut stream: impl Read + Send + 'static) -> Collected {
+    let bytes = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let shared = bytes.clone();
+    let thread = std::thread::spawn(move || {
+        let mut buffer = [0; 8192];
+        while let Ok(n @ 1..) = stream.read(&mut buffer) {
+            shared.lock().expect("not poisoned").extend_from_slice(&buffer[..n]);
+        }
+    });
+    Collected { bytes, thread }
+}
