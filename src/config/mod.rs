@@ -5,6 +5,7 @@ mod broker;
 mod check;
 pub mod def;
 pub mod docs;
+mod dynamic;
 pub mod endpoint;
 mod error;
 mod ibp;
@@ -18,6 +19,7 @@ mod warn;
 
 pub use broker::{BrokerConfig, ConfigWarning};
 pub use check::{CheckReport, check, load};
+pub use dynamic::{DynamicBrokerConfig, Scope, Settings};
 pub use endpoint::{Endpoint, SecurityProtocol};
 pub use error::{ConfigError, Exception};
 pub use ibp::IbpVersion;
