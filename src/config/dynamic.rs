@@ -75,7 +75,7 @@ impl DynamicBrokerConfig {
     /// Takes over what a znode says. Settings that cannot be used are left out and returned; if the rest does not
     /// fit together, everything stays as it was.
     pub fn update(&mut self, scope: Scope, stored: Settings) -> Vec<ConfigError> {
-        let (usable, mut errors) = usable(scope, stored);
+        let (usable, mut errors) = DynamicBrokerConfig::usable(scope, stored);
         let mut next = self.clone();
         match scope {
             Scope::Broker => next.broker = usable,
@@ -115,6 +115,31 @@ impl DynamicBrokerConfig {
                 Err(ConfigError::new(Exception::Config, Some(name), message))
             }
         }
+    }
+
+    /// Splits stored settings into those that can be used and the reasons against the others.
+    pub fn usable(scope: Scope, stored: Settings) -> (Settings, Vec<ConfigError>) {
+        let mut errors = Vec::new();
+        let mut usable = Settings::new();
+        for (name, text) in stored {
+            let error = |message: &str| Some(ConfigError::new(Exception::Config, Some(&name), message));
+            let reason = bad_value(&name, &text).or_else(|| match name.as_str() {
+                name if is_static(name) => error("Non-dynamic configs configured in ZooKeeper will be ignored"),
+                name if is_security(name) => error(
+                    "Security configs can be dynamically updated only using listener prefix, base configs will be ignored",
+                ),
+                name if scope == Scope::Cluster && is_per_broker(name) => {
+                    error("Per-broker configs defined at default cluster level will be ignored")
+                }
+                name if is_password(name) => error("Dynamic password config could not be decoded, ignoring."),
+                _ => None,
+            });
+            match reason {
+                Some(reason) => errors.push(reason),
+                None => drop(usable.insert(name, text)),
+            }
+        }
+        (usable, errors)
     }
 
     fn combined(&self) -> Result<BrokerConfig, Vec<ConfigError>> {
@@ -196,31 +221,6 @@ fn validate_names(scope: Scope, proposed: &Settings) -> Result<(), ConfigError> 
         refuse(message, is_per_broker)?;
     }
     Ok(())
-}
-
-/// Splits stored settings into those that can be used and the reasons against the others.
-fn usable(scope: Scope, stored: Settings) -> (Settings, Vec<ConfigError>) {
-    let mut errors = Vec::new();
-    let mut usable = Settings::new();
-    for (name, text) in stored {
-        let error = |message: &str| Some(ConfigError::new(Exception::Config, Some(&name), message));
-        let reason = bad_value(&name, &text).or_else(|| match name.as_str() {
-            name if is_static(name) => error("Non-dynamic configs configured in ZooKeeper will be ignored"),
-            name if is_security(name) => error(
-                "Security configs can be dynamically updated only using listener prefix, base configs will be ignored",
-            ),
-            name if scope == Scope::Cluster && is_per_broker(name) => {
-                error("Per-broker configs defined at default cluster level will be ignored")
-            }
-            name if is_password(name) => error("Dynamic password config could not be decoded, ignoring."),
-            _ => None,
-        });
-        match reason {
-            Some(reason) => errors.push(reason),
-            None => drop(usable.insert(name, text)),
-        }
-    }
-    (usable, errors)
 }
 
 /// Whether a running broker can go from one configuration to the other.

@@ -193,6 +193,11 @@ impl TopicConfig {
         }
     }
 
+    /// The text of every key's value without settings of a topic.
+    pub fn default_texts(broker: &BrokerConfig) -> BTreeMap<&'static str, String> {
+        defaults(broker).into_iter().map(|(name, value)| (name, value.to_text())).collect()
+    }
+
     /// Age at which the active segment is closed at the latest, in milliseconds.
     pub fn max_segment_ms(&self) -> i64 {
         if self.cleanup_policy.compact && self.max_compaction_lag_ms > 0 {
