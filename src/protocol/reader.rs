@@ -134,7 +134,8 @@ impl Reader {
             return Err(DecodeError::StringTooLong);
         }
         let bytes = self.slice(size)?;
-        Ok(Some(ByteString::try_from(bytes.clone()).unwrap_or_else(|_| lossy(&bytes))))
+        let start = self.at - size;
+        Ok(Some(ByteString::try_from(bytes).unwrap_or_else(|_| lossy(&self.frame[start..self.at]))))
     }
 
     /// Nullable `bytes` or `records`, compact or not.

@@ -14,7 +14,7 @@
 //!
 //! message  = "message" NAME FIRST "..=" LAST ["," "flexible" FIRST_FLEXIBLE] "{" field* "}" struct*
 //! struct   = "struct" NAME "{" field* "}"
-//! field    = name ":" type "," versions ["," "nullable" versions] ["," "tag" number] ["," "default" value] ";"
+//! field    = name ":" type "," versions ["," ("nullable" versions | "tag" number)] ["," "default" value] ";"
 //! ```
 //!
 //! `Option` makes a field nullable in all its versions, `nullable` limits that to some. A field with a tag

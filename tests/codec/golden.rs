@@ -55,6 +55,7 @@ fn all(frames: bool) -> Vec<Golden> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wire/codec");
     let mut paths: Vec<_> =
         dir.read_dir().expect("goldens").map(|entry| entry.expect("entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "gz"));
     paths.retain(|path| path.ends_with("internal-records.jsonl.gz") != frames);
     paths.sort();
     let mut out = Vec::new();

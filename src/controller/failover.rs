@@ -1,0 +1,192 @@
+//! Taking office: from an empty context to a working controller.
+//!
+//! Order, as in Kafka: `/feature`; arm the watches; drop old notifications; load brokers, topics (giving ids
+//! to those without), assignments, states; load deletions; tell every broker about all brokers; start the
+//! replica machine, then the partition machine; go on with deletions and pending preferred elections; start
+//! the rebalance timer. Reassignments under way are loaded and keep their topics from being deleted, but
+//! are not driven (see the module's documentation).
+//!
+//! Source: `KafkaController.onControllerFailover`.
+
+use super::effect::{Effect, ZkRead, ZkWrite};
+use super::event::{FeatureNode, Timer, ZkValue};
+use super::leader_election::Election;
+use super::machine::{LOG, Machine, one, step};
+use super::states::{PartitionState, ReplicaState};
+use crate::common::TopicPartition;
+use bytestring::ByteString;
+use log::{info, warn};
+
+/// First look at the balance of leaders after taking office.
+const FIRST_REBALANCE_MS: i64 = 5_000;
+
+/// What the first read found and later steps need.
+struct Found {
+    deletions: Vec<ByteString>,
+    preferred_election: Option<Vec<TopicPartition>>,
+}
+
+impl Machine {
+    /// This broker won the election: load the cluster and start.
+    pub(super) fn fail_over(&mut self) {
+        self.plan([step(Machine::set_up_features), step(Machine::load_cluster)]);
+    }
+
+    /// `/feature` says whether finalized features count (KIP-584). Enabling keeps features that were
+    /// finalized while enabled; disabling drops all.
+    fn set_up_features(&mut self) {
+        self.read(vec![ZkRead::Feature], |m, values| {
+            let ZkValue::Feature(found) = one(values) else { unreachable!("asked for /feature") };
+            let enabled = m.config.feature_versioning;
+            let wanted = match found {
+                Some(node) if enabled && node.enabled => node,
+                _ => FeatureNode { enabled, has_features: false },
+            };
+            if let Some(node) = found.filter(|n| !n.enabled && n.has_features) {
+                warn!(target: LOG, "/feature has disabled status but contains features: {node:?}");
+            }
+            if found != Some(wanted) {
+                m.write_feature(found.is_none(), wanted, |_| {});
+            }
+        });
+    }
+
+    fn load_cluster(&mut self) {
+        let reads = vec![
+            ZkRead::Brokers,
+            ZkRead::Topics,
+            ZkRead::TopicDeletions,
+            ZkRead::LogDirEvents,
+            ZkRead::IsrChanges,
+            ZkRead::PreferredElection,
+        ];
+        self.read(reads, |m, values| {
+            let mut topics = None;
+            let mut deletions = Vec::new();
+            let mut preferred_election = None;
+            let mut old_notifications = Vec::new();
+            for value in values {
+                match value {
+                    ZkValue::Brokers(brokers) => {
+                        for broker in brokers {
+                            m.effect(Effect::AddBroker(broker.clone()));
+                            m.context.put_broker(broker);
+                        }
+                    }
+                    // In the order asked for: topics first, then topics to delete.
+                    ZkValue::Topics(names) if topics.is_none() => topics = Some(names),
+                    ZkValue::Topics(names) => deletions = names,
+                    ZkValue::LogDirEvents(events) => old_notifications
+                        .extend(events.into_iter().map(|(n, _)| ZkWrite::DeleteLogDirEvent(n))),
+                    ZkValue::IsrChanges(changes) => old_notifications
+                        .extend(changes.into_iter().map(|(n, _)| ZkWrite::DeleteIsrChange(n))),
+                    ZkValue::PreferredElection(found) => preferred_election = found,
+                    other => unreachable!("not asked for: {other:?}"),
+                }
+            }
+            let topics = topics.unwrap_or_default();
+            let found = Found { deletions, preferred_election };
+            m.plan([
+                step(move |m| m.write(old_notifications, |_, _| {})),
+                step(move |m| m.load_topics(topics)),
+                step(move |m| m.start_serving(found)),
+            ]);
+        });
+    }
+
+    fn load_topics(&mut self, names: Vec<ByteString>) {
+        let reads = names.iter().cloned().map(ZkRead::Topic).collect();
+        self.read(reads, move |m, values| {
+            let writes = m.take_topics(names, values);
+            m.write(writes, |m, _| m.load_states());
+        });
+    }
+
+    fn load_states(&mut self) {
+        let partitions = self.context.all_partitions();
+        let reads = partitions.iter().cloned().map(ZkRead::PartitionState).collect();
+        self.read(reads, move |m, values| {
+            let event = m.event_number;
+            for (tp, value) in partitions.into_iter().zip(values) {
+                let ZkValue::PartitionState(state) = value else { unreachable!("asked for a state") };
+                if let Some(state) = state {
+                    m.context.put_leader_and_isr(&tp, state, event);
+                }
+            }
+        });
+    }
+
+    fn start_serving(&mut self, found: Found) {
+        let Found { deletions, preferred_election } = found;
+        let brokers = self.context.broker_ids();
+        info!(target: LOG, "Currently active brokers in the cluster: {brokers:?}");
+        self.plan([
+            step(move |m| m.load_deletions(deletions)),
+            // Brokers must know each other before they can follow one another.
+            step(move |m| m.send_update_metadata(&brokers, &[])),
+            step(Machine::start_replicas),
+            step(Machine::start_partitions),
+            step(Machine::loaded),
+            step(Machine::resume_all_deletions),
+            step(move |m| {
+                if let Some(partitions) = preferred_election {
+                    m.finish_preferred_election(partitions);
+                }
+            }),
+            step(|m| {
+                if m.config.auto_leader_rebalance_enable {
+                    m.effect(Effect::SetTimer { timer: Timer::AutoRebalance, after_ms: FIRST_REBALANCE_MS });
+                }
+            }),
+        ]);
+    }
+
+    fn start_replicas(&mut self) {
+        let replicas = self.context.replicas_of_partitions(&self.context.all_partitions());
+        let (online, offline): (Vec<_>, Vec<_>) =
+            replicas.into_iter().partition(|(tp, broker)| self.context.is_replica_online(tp, *broker));
+        for (tp, broker) in &online {
+            self.context.set_replica_state(tp, *broker, ReplicaState::Online);
+        }
+        // If the topic is to be deleted this holds it back until the broker returns.
+        for (tp, broker) in &offline {
+            self.context.set_replica_state(tp, *broker, ReplicaState::DeletionIneligible);
+        }
+        self.plan([
+            step(move |m| m.move_replicas(online, ReplicaState::Online)),
+            step(move |m| m.move_replicas(offline, ReplicaState::Offline)),
+        ]);
+    }
+
+    fn start_partitions(&mut self) {
+        for tp in self.context.all_partitions() {
+            let state = match self.context.leader_and_isr(&tp) {
+                None => PartitionState::New,
+                Some(s) if self.context.is_replica_online(&tp, s.leader) => PartitionState::Online,
+                Some(_) => PartitionState::Offline,
+            };
+            self.context.set_partition_state(&tp, state);
+        }
+        self.trigger_online(None);
+    }
+
+    /// A tool asked for preferred leaders: elect those that are missing, then remove the request.
+    pub(super) fn finish_preferred_election(&mut self, partitions: Vec<TopicPartition>) {
+        let missing = partitions
+            .into_iter()
+            .filter(|tp| !self.context.is_queued_for_deletion(&tp.topic))
+            .filter(|tp| {
+                self.context.partition(tp).is_some_and(|p| {
+                    let leader = p.leader_and_isr.as_ref().map(|s| s.leader);
+                    leader.is_some() && leader != p.assignment.replicas.first().copied()
+                })
+            })
+            .collect();
+        self.plan([
+            step(|m| m.move_partitions(missing, PartitionState::Online, Some(Election::Preferred))),
+            step(|m| m.write(vec![ZkWrite::DeletePreferredElection], |_, _| {})),
+            // Arms the watch for the next request.
+            step(Machine::preferred_election_changed),
+        ]);
+    }
+}

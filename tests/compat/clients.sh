@@ -1,0 +1,81 @@
+# How each client is obtained and run; sourced by run.sh. Versions are part of the names.
+
+maven() { mvn -q -B "$@" </dev/null; }
+
+# clients_jars VERSION: the Java client with its dependencies.
+clients_jars() {
+  compgen -G "$home/jars/clients-$1/kafka-clients-*.jar" >/dev/null ||
+    maven -f "$here/java/clients-pom.xml" "-Dkafka.version=$1" dependency:copy-dependencies "-DoutputDirectory=$home/jars/clients-$1"
+}
+
+# core_jars VERSION SCALA [MAVEN_OPTION]: Apache's broker and tools.
+core_jars() {
+  compgen -G "$home/jars/core-$1/kafka_$2-*.jar" >/dev/null ||
+    maven -f "$here/java/core-pom.xml" "-Dkafka.version=$1" "-Dscala.version=$2" dependency:copy-dependencies "-DoutputDirectory=$home/jars/core-$1" ${3:-}
+}
+
+compile_java() {
+  local version=$1 jars=$2 sources=("${@:3}")
+  mkdir -p "$home/java/$version"
+  (cd "$here/java" && javac -nowarn -Xlint:none --release 11 -cp "$jars/*" -d "$home/java/$version" "${sources[@]}")
+}
+
+go_build() { # go_build NAME IMPORT_PATH VERSION FILE
+  local dir=$home/go/$1
+  mkdir -p "$dir"
+  cp "$here/sarama/$1.mod" "$dir/go.mod"
+  cp "$here/sarama/$1.sum" "$dir/go.sum"
+  sed "s#github.com/Shopify/sarama#$2#" "$here/sarama/$3" >"$dir/main.go"
+  (cd "$dir" && go build -o client .)
+}
+
+python_env() { # python_env NAME
+  local dir=$home/python/$1
+  [ -x "$dir/bin/python" ] || python3 -m venv "$dir"
+  "$dir/bin/pip" install -q --disable-pip-version-check -r "$here/kafka-python/$1.txt"
+}
+
+prepare() {
+  local version=${1##*-}
+  case $1 in
+    java-0.8.2.2) core_jars 0.8.2.2 2.11 -Dtools.artifact=kafka-clients && compile_java 0.8.2.2 "$home/jars/core-0.8.2.2" Check.java SimpleScenario.java ;;
+    java-0.10.2.2) clients_jars "$version" &&
+      compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java ;;
+    java-*) clients_jars "$version" &&
+      compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java AdminScenario.java ;;
+    sarama-1.19.0) go_build sarama-1.19.0 github.com/Shopify/sarama scenario.go ;;
+    sarama-*) go_build "$1" github.com/IBM/sarama scenario.go ;;
+    tutorial-go) go_build sarama-1.19.0 github.com/Shopify/sarama scenario.go && mkdir -p "$home/go/tutorial" &&
+      cp "$home/go/sarama-1.19.0/go."* "$home/go/tutorial/" && cp "$here/sarama/tutorial.go" "$home/go/tutorial/main.go" &&
+      (cd "$home/go/tutorial" && go build -o client .) ;;
+    kcat) command -v kcat >/dev/null || { source "$root/zk-scripts/lib.sh"; apt_install kcat; } ;;
+    kafka-python-*) python_env "$1" ;;
+    kafkajs-*) mkdir -p "$home/kafkajs" && cp "$here"/kafkajs/* "$home/kafkajs/" && (cd "$home/kafkajs" && npm ci --silent --no-audit --no-fund) ;;
+    tools-1.1.1) core_jars 1.1.1 2.12 ;;
+    tools-2.8.2) core_jars 2.8.2 2.13 ;;
+    *) echo "unknown client $1"; return 1 ;;
+  esac
+}
+
+# java_main VERSION JARS CLASS ARGS...
+java_main() {
+  java -Xmx256m -XX:TieredStopAtLevel=1 "-Dlog4j.configuration=file:$here/java/log4j.properties" \
+    -cp "$home/java/$1:$2/*" "${@:3}"
+}
+
+run_client() {
+  local version=${1##*-} word=run$RANDOM
+  case $1 in
+    java-0.8.2.2) java_main "$version" "$home/jars/core-$version" SimpleScenario "$BOOTSTRAP" "$version" $word ;;
+    java-*)
+      java_main "$version" "$home/jars/clients-$version" DataScenario "$BOOTSTRAP" "$version" $word
+      [ "$version" = 0.10.2.2 ] ||
+        java_main "$version" "$home/jars/clients-$version" AdminScenario "$BOOTSTRAP" "$version" $word ;;
+    sarama-*) "$home/go/$1/client" "$BOOTSTRAP" "$version-$word" ;;
+    tutorial-go) "$home/go/tutorial/client" ;;
+    kcat) bash "$here/kcat/scenario.sh" "$word" ;;
+    kafka-python-*) "$home/python/$1/bin/python" "$here/kafka-python/scenario.py" "$BOOTSTRAP" "$version-$word" ;;
+    kafkajs-*) (cd "$home/kafkajs" && node scenario.js "$BOOTSTRAP" "$word") ;;
+    tools-*) bash "$here/tools/scenario.sh" "$version" "$home/jars/core-$version" "$word" ;;
+  esac
+}
