@@ -173,19 +173,21 @@ impl ZkClient {
         mode: CreateMode,
     ) -> Result<Created, ZkError> {
         let sessions = self.status().sessions;
-        self.create_in(Request::Create { path: path.into(), data: data.into(), mode }, sessions).await
+        let request = Request::Create { path: path.into(), data: data.into(), mode };
+        let created = self.create_in(request, sessions).await?;
+        self.with_stat(created).await
     }
 
     async fn create_in(&self, request: Request, sessions: u64) -> Result<Created, ZkError> {
         match self.run_in(request, sessions).await? {
-            Reply::Created(created) => self.with_stat(created).await,
+            Reply::Created(created) => Ok(created),
             other => Err(unexpected(&other)),
         }
     }
 
     /// ZooKeeper 3.4 does not tell the stat of what it created.
     async fn with_stat(&self, mut created: Created) -> Result<Created, ZkError> {
-        if created.stat.czxid == -1 {
+        if created.known_stat().is_none() {
             let stat = self.exists(&created.path).await?;
             created.stat = stat.ok_or_else(|| ZkError::NoNode { path: created.path.clone() })?;
         }
@@ -275,19 +277,10 @@ impl ZkClient {
     }
 
     async fn multi_in(&self, ops: Vec<Op>, sessions: u64) -> Result<Vec<OpResult>, ZkError> {
-        let mut results = match self.run_in(Request::Multi { ops }, sessions).await? {
-            Reply::Multi(results) => results,
-            other => return Err(unexpected(&other)),
-        };
-        for result in &mut results {
-            // Some servers answer a create inside a multi with an empty stat (ZOOKEEPER-4026, -4667).
-            if let OpResult::Created(created) = result
-                && created.stat.czxid == -1
-            {
-                *created = self.with_stat(created.clone()).await?;
-            }
+        match self.run_in(Request::Multi { ops }, sessions).await? {
+            Reply::Multi(results) => Ok(results),
+            other => Err(unexpected(&other)),
         }
-        Ok(results)
     }
 
     async fn multi_in_steps(&self, ops: &[Op], sessions: u64) -> Result<Vec<OpResult>, ZkError> {
@@ -331,9 +324,10 @@ impl ZkClient {
             }
             Step::Create { create, set, path, data, mode } => {
                 let created = self.create_in(Request::Create { path, data, mode }, sessions).await;
-                let created = created.map_err(|error| in_multi(create, error))?;
+                let mut created = created.map_err(|error| in_multi(create, error))?;
                 made.push(created.path.clone());
                 if let Some(set) = set {
+                    created = self.with_stat(created).await.map_err(|error| in_multi(set, error))?;
                     results[set] = OpResult::Set(created.stat);
                 }
                 results[create] = OpResult::Created(created);

@@ -49,8 +49,16 @@ pub enum CreateMode {
 pub struct Created {
     /// Its path, with the number of a sequential node.
     pub path: String,
-    /// Its stat.
+    /// Its stat. In the results of a multi it may be unknown: see [`Created::known_stat`].
     pub stat: Stat,
+}
+
+impl Created {
+    /// Its stat, if the server told it: ZooKeeper before 3.9 does not for creates inside a multi (ZOOKEEPER-4026,
+    /// -4667), 3.4 for none at all.
+    pub fn known_stat(&self) -> Option<Stat> {
+        (self.stat.czxid != -1).then_some(self.stat)
+    }
 }
 
 /// One operation of a multi.
@@ -136,10 +144,10 @@ pub enum OpResult {
 }
 
 impl OpResult {
-    /// The stat of a created or written node.
+    /// The stat of a written node, and of a created one if the server told it ([`Created::known_stat`]).
     pub fn stat(&self) -> Option<Stat> {
         match self {
-            OpResult::Created(created) => Some(created.stat),
+            OpResult::Created(created) => created.known_stat(),
             OpResult::Set(stat) => Some(*stat),
             OpResult::Checked | OpResult::Deleted => None,
         }

@@ -218,7 +218,9 @@ fn to_result(result: MultiWriteResult, op: &Op) -> Result<OpResult, ZkError> {
         MultiWriteResult::Create { path, stat } => {
             let sequential = matches!(op, Op::Create { mode: CreateMode::PersistentSequential, .. });
             let path = if sequential { path } else { op.path().to_string() };
-            OpResult::Created(Created { path, stat: to_stat(&stat) })
+            // Some servers send zeros, some nothing: unknown, either way.
+            let stat = if stat.czxid > 0 { to_stat(&stat) } else { Stat { czxid: -1, ..Stat::default() } };
+            OpResult::Created(Created { path, stat })
         }
         _ => return Err(ZkError::Unexpected(format!("{}: an unknown result in a multi", op.path()))),
     })
