@@ -1,5 +1,6 @@
 //! A broker of this package as a child process.
 
+use std::env;
 use std::fs::{self, File};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -8,7 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use super::{TestDir, Wire, free_port, last_lines, wait_for};
 
 /// One `kafka-server` on its own port and directory; killed with its value. When the test fails, it prints the end
-/// of its log.
+/// of its log. `OTTLA_TEST_BROKER` names a program to run instead, with the properties file as its argument: so a
+/// test can be proved against Apache Kafka.
 pub struct Broker {
     dir: TestDir,
     port: u16,
@@ -77,7 +79,8 @@ impl Broker {
         let properties: String = self.properties.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
         fs::write(self.properties_path(), properties).expect("own directory");
         let log = File::options().create(true).append(true).open(self.log_path()).expect("own directory");
-        let child = Command::new(env!("CARGO_BIN_EXE_kafka-server"))
+        let server = env::var("OTTLA_TEST_BROKER").unwrap_or(env!("CARGO_BIN_EXE_kafka-server").to_string());
+        let child = Command::new(server)
             .arg(self.properties_path())
             .env("LOG_DIR", self.dir.join("server-logs"))
             .current_dir(self.dir.path())

@@ -8,14 +8,19 @@
 #![allow(dead_code, unused_imports)]
 
 mod broker;
+pub mod client;
 mod dir;
 mod port;
+mod records;
+mod rng;
 mod wire;
 mod zookeeper;
 
 pub use broker::Broker;
 pub use dir::TestDir;
 pub use port::free_port;
+pub use records::{ProducerId, idempotent_batch, read_batches};
+pub use rng::Rng;
 pub use wire::Wire;
 pub use zookeeper::ZooKeeper;
 

@@ -77,6 +77,14 @@ impl ZooKeeper {
         Some(answer)
     }
 
+    /// Waits until no live session owns the ephemeral node, for instance that of a killed broker.
+    pub fn wait_until_expired(&self, path: &str) {
+        wait_for(&format!("expiry of {path}"), || {
+            let sessions = self.ask("dump")?;
+            (!sessions.lines().any(|line| line.trim() == path)).then_some(())
+        });
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
