@@ -471,6 +471,12 @@ impl<'a> Batches<'a> {
         self.bytes.len() - self.position
     }
 
+    /// Iterates to the end; the position there.
+    pub fn last_position(mut self) -> usize {
+        while let Some(Ok(_)) = self.next() {}
+        self.position
+    }
+
     fn read(&mut self) -> Result<Option<(BatchInfo, &'a [u8])>, BatchError> {
         let rest = &self.bytes[self.position..];
         match size_and_magic(rest) {
@@ -525,7 +531,18 @@ pub struct PlacedBatch {
 
 impl PreparedBatch {
     /// The batch with its first record at `base_offset`, appended under `leader_epoch`.
+    ///
+    /// Offsets inside of a compressed entry of format 0 are absolute: it is compressed anew, so that the size
+    /// of the result (`info.size_bytes`) may differ a little from that of `self`.
     pub fn place(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> PlacedBatch {
+        if self.info.magic == 0 && self.info.is_compressed() && base_offset != 0 {
+            let (info, bytes) = super::convert::move_v0_wrapper(&self.info, &self.bytes, base_offset);
+            return PreparedBatch { info, bytes }.place_header(base_offset, leader_epoch);
+        }
+        self.place_header(base_offset, leader_epoch)
+    }
+
+    fn place_header(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> PlacedBatch {
         let mut head = [0; MAGIC_AT];
         head.copy_from_slice(&self.bytes[..MAGIC_AT]);
         let mut info = self.info;

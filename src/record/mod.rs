@@ -15,6 +15,7 @@ pub mod batch;
 pub mod builder;
 pub mod compression;
 pub mod control;
+pub mod convert;
 pub mod legacy;
 pub mod reader;
 #[cfg(test)]
@@ -63,4 +64,11 @@ impl From<CodecError> for RecordsError {
     fn from(error: CodecError) -> Self {
         RecordsError::Codec(error)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    mod damage;
+    mod golden;
+    mod oracle;
 }

@@ -33,10 +33,12 @@ impl Rng {
         if self.below(6) == 0 {
             return None;
         }
-        let len = self.below(max + 1);
-        let same = self.below(2) == 0;
-        let first = self.next() as u8;
-        Some((0..len).map(|_| if same { first } else { self.next() as u8 }).collect())
+        let len = self.below(max + 1) as usize;
+        let mut bytes = vec![self.next() as u8; len];
+        if self.below(2) == 0 {
+            bytes.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.next().to_le_bytes()));
+        }
+        Some(bytes.into())
     }
 }
 

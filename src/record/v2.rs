@@ -12,13 +12,16 @@
 
 use super::RecordsError;
 use super::batch::{BatchInfo, Compression, TimestampType, V2_HEADER_SIZE};
-use super::compression::{Decoder, Limits, Window};
+use super::builder::RawHeaders;
+use super::compression::{Decoder, Limits, Window, decompress_into};
 use super::varint::{self, MAX_VARINT_SIZE, MAX_VARLONG_SIZE, VarintError};
+use std::borrow::Cow;
 
 const PREMATURE_END: RecordsError =
     RecordsError::Invalid("Incorrect declared batch size, premature EOF reached");
 const BYTES_LEFT: RecordsError =
     RecordsError::Invalid("Incorrect declared batch size, records still remaining in file");
+const BAD_COUNT: RecordsError = RecordsError::Invalid("Found invalid record count in magic v2 batch");
 const BAD_STRUCTURE: RecordsError = RecordsError::Invalid("Found invalid record structure");
 const BAD_SIZE: RecordsError = RecordsError::Invalid("Invalid record size");
 const BAD_HEADER_COUNT: RecordsError = RecordsError::Invalid("Found invalid number of record headers");
@@ -136,6 +139,52 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<RecordHead>, RecordsError> {
     }))
 }
 
+/// The records of `batch`, the bytes of `info`, as they are without compression: at most `buffer_bytes`.
+pub(super) fn decompressed<'a>(
+    info: &BatchInfo,
+    batch: &'a [u8],
+    buffer_bytes: usize,
+) -> Result<Cow<'a, [u8]>, RecordsError> {
+    let records = &batch[V2_HEADER_SIZE..info.size_bytes];
+    match info.compression()? {
+        Compression::None => Ok(Cow::Borrowed(records)),
+        compression => {
+            let mut out = Vec::new();
+            decompress_into(compression, info.magic, records, buffer_bytes, &mut out)?;
+            Ok(Cow::Owned(out))
+        }
+    }
+}
+
+/// As [`walk`], over records that were decompressed; `visit` gets the bytes too and may stop with an error.
+#[inline]
+pub(super) fn walk_records<E: From<RecordsError>>(
+    info: &BatchInfo,
+    mut records: &[u8],
+    mut visit: impl FnMut(&RecordHead, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    if info.records_count < 0 {
+        return Err(BAD_COUNT.into());
+    }
+    for _ in 0..info.records_count {
+        let head = parse(records)?.ok_or(PREMATURE_END)?;
+        let (record, rest) = records.split_at(head.size_bytes);
+        visit(&head, record)?;
+        records = rest;
+    }
+    if records.is_empty() { Ok(()) } else { Err(BYTES_LEFT.into()) }
+}
+
+/// The parts of `record`, whose numbers are `head`: key, value, headers.
+pub(super) fn parts<'a>(
+    head: &RecordHead,
+    record: &'a [u8],
+) -> (Option<&'a [u8]>, Option<&'a [u8]>, RawHeaders<'a>) {
+    let field = |at: usize, size: i32| usize::try_from(size).ok().map(|size| &record[at..at + size]);
+    let headers = RawHeaders { count: head.header_count, bytes: &record[head.headers_at..] };
+    (field(head.key_at, head.key_size), field(head.value_at, head.value_size), headers)
+}
+
 /// Calls `visit` with every record of `batch`, the bytes of `info`; checks the structure of all.
 ///
 /// Compressed records come out of a window of constant size; `limits.walk_bytes` bounds how many.
@@ -147,30 +196,19 @@ pub fn walk(
     mut visit: impl FnMut(&RecordHead),
 ) -> Result<(), RecordsError> {
     if info.records_count < 0 {
-        return Err(RecordsError::Invalid("Found invalid record count in magic v2 batch"));
+        return Err(BAD_COUNT);
     }
     let records = &batch[V2_HEADER_SIZE..info.size_bytes];
     match info.compression().map_err(RecordsError::Batch)? {
-        Compression::None => walk_slice(records, info.records_count, &mut visit),
+        Compression::None => walk_records(info, records, |head, _| {
+            visit(head);
+            Ok(())
+        }),
         compression => {
             let decoder = Decoder::new(compression, info.magic, records, limits.walk_bytes)?;
             walk_window(Window::new(decoder), info.records_count, &mut visit)
         }
     }
-}
-
-#[inline]
-fn walk_slice(
-    mut records: &[u8],
-    count: i32,
-    visit: &mut impl FnMut(&RecordHead),
-) -> Result<(), RecordsError> {
-    for _ in 0..count {
-        let head = parse(records)?.ok_or(PREMATURE_END)?;
-        records = &records[head.size_bytes..];
-        visit(&head);
-    }
-    if records.is_empty() { Ok(()) } else { Err(BYTES_LEFT) }
 }
 
 fn walk_window(

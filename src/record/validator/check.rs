@@ -21,6 +21,36 @@ pub(super) struct Walked {
     pub(super) consecutive: bool,
 }
 
+/// The first walk over a batch's records.
+struct Pass<'c, 'r> {
+    checker: &'c Checker<'r>,
+    base_timestamp: i64,
+    expected: i32,
+    good: bool,
+    walked: Walked,
+}
+
+impl<'c, 'r> Pass<'c, 'r> {
+    fn new(checker: &'c Checker<'r>, info: &BatchInfo) -> Pass<'c, 'r> {
+        Pass {
+            checker,
+            base_timestamp: info.base_timestamp,
+            expected: 0,
+            good: info.timestamp_type() == TimestampType::CreateTime,
+            walked: Walked { max_timestamp: NO_TIMESTAMP, consecutive: true },
+        }
+    }
+
+    #[inline(always)]
+    fn note(&mut self, head: &RecordHead) {
+        let timestamp = self.base_timestamp.wrapping_add(head.timestamp_delta);
+        self.walked.consecutive &= head.offset_delta == self.expected;
+        self.expected = self.expected.wrapping_add(1);
+        self.walked.max_timestamp = self.walked.max_timestamp.max(timestamp);
+        self.good &= self.checker.is_good(head.key_size >= 0, timestamp);
+    }
+}
+
 /// What is wrong with a record.
 struct Fault {
     timestamp: bool,
@@ -160,25 +190,36 @@ impl<'a> Checker<'a> {
 
     /// Checks every record of a v2 batch. Allocates nothing unless one is bad.
     pub(super) fn check_v2_records(&self, info: &BatchInfo, batch: &[u8]) -> Result<Walked, RecordError> {
-        let mut max_timestamp = NO_TIMESTAMP;
-        let mut expected = 0i32;
-        let mut consecutive = true;
-        let mut good = info.timestamp_type() == TimestampType::CreateTime;
-        v2::walk(info, batch, &self.rules.limits, |head| {
-            let timestamp = info.base_timestamp.wrapping_add(head.timestamp_delta);
-            consecutive &= head.offset_delta == expected;
-            expected = expected.wrapping_add(1);
-            max_timestamp = max_timestamp.max(timestamp);
-            good &= self.is_good(head.key_size >= 0, timestamp);
-        })?;
-        if good {
-            return Ok(Walked { max_timestamp, consecutive });
+        let mut pass = Pass::new(self, info);
+        v2::walk(info, batch, &self.rules.limits, |head| pass.note(head))?;
+        if !pass.good {
+            let mut errors = Errors::default();
+            v2::walk(info, batch, &self.rules.limits, |head| errors.note(self.v2_fault(info, head)))?;
+            errors.finish()?;
         }
-        let mut errors = Errors::default();
-        v2::walk(info, batch, &self.rules.limits, |head| errors.note(self.v2_fault(info, head)))?;
-        errors.finish()?;
-        // A coordinator's batch with append time: every record was found good after all.
-        Ok(Walked { max_timestamp, consecutive })
+        Ok(pass.walked)
+    }
+
+    /// Likewise, of records that were decompressed.
+    pub(super) fn check_decompressed_v2_records(
+        &self,
+        info: &BatchInfo,
+        records: &[u8],
+    ) -> Result<Walked, RecordError> {
+        let walk = |visit: &mut dyn FnMut(&RecordHead)| {
+            v2::walk_records(info, records, |head, _| -> Result<(), RecordsError> {
+                visit(head);
+                Ok(())
+            })
+        };
+        let mut pass = Pass::new(self, info);
+        walk(&mut |head| pass.note(head))?;
+        if !pass.good {
+            let mut errors = Errors::default();
+            walk(&mut |head| errors.note(self.v2_fault(info, head)))?;
+            errors.finish()?;
+        }
+        Ok(pass.walked)
     }
 
     fn v2_fault(&self, info: &BatchInfo, head: &RecordHead) -> Option<Fault> {

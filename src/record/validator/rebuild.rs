@@ -1,10 +1,9 @@
 //! Writing records anew: in another format, with another codec, or with other offsets.
 
-use super::super::batch::{BatchInfo, Batches, Compression, PreparedBatch, V2_HEADER_SIZE};
-use super::super::builder::{BatchBuilder, BatchOptions, RawHeaders};
-use super::super::compression::decompress_into;
+use super::super::batch::{Batches, Compression, PreparedBatch};
+use super::super::builder::{BatchBuilder, BatchOptions};
 use super::super::legacy::LegacySet;
-use super::super::{RecordsError, v2};
+use super::super::v2;
 use super::check::Checker;
 use super::{PreparedBatches, RecordError, SetInfo, TimestampType, check_size, one};
 use bytes::Bytes;
@@ -36,8 +35,13 @@ pub(super) fn rebuild(
     for batch in Batches::new(records) {
         let (info, bytes) = batch?;
         if info.magic == 2 {
-            checker.check_v2_records(&info, bytes)?;
-            append_v2(&mut builder, &info, bytes, rules.limits.buffer_bytes)?;
+            let records = v2::decompressed(&info, bytes, rules.limits.buffer_bytes)?;
+            checker.check_decompressed_v2_records(&info, &records)?;
+            v2::walk_records(&info, &records, |head, record| -> Result<(), RecordError> {
+                let (key, value, headers) = v2::parts(head, record);
+                let offset = builder.next_offset();
+                Ok(builder.append_raw(offset, head.timestamp(&info), key, value, headers)?)
+            })?;
         } else {
             let set = LegacySet::open(&info, bytes, &rules.limits)?;
             checker.check_legacy_set(&info, &set)?;
@@ -55,40 +59,6 @@ pub(super) fn rebuild(
         check_size(rules, batch.info.size_bytes)?;
     }
     Ok(batches)
-}
-
-/// Appends the records of a v2 batch, which were checked, at the builder's next offsets.
-pub(in super::super) fn append_v2(
-    builder: &mut BatchBuilder,
-    info: &BatchInfo,
-    batch: &[u8],
-    buffer_bytes: usize,
-) -> Result<(), RecordError> {
-    let mut decompressed = Vec::new();
-    let records = &batch[V2_HEADER_SIZE..info.size_bytes];
-    let mut rest = match info.compression()? {
-        Compression::None => records,
-        compression => {
-            decompress_into(compression, info.magic, records, buffer_bytes, &mut decompressed)
-                .map_err(RecordsError::Codec)?;
-            &decompressed[..]
-        }
-    };
-    for _ in 0..info.records_count {
-        let head = v2::parse(rest)?.ok_or(RecordsError::Invalid("Records end too early"))?;
-        let (record, next) = rest.split_at(head.size_bytes);
-        let field = |at: usize, size: i32| usize::try_from(size).ok().map(|size| &record[at..at + size]);
-        let headers = RawHeaders { count: head.header_count, bytes: &record[head.headers_at..] };
-        builder.append_raw(
-            builder.next_offset(),
-            head.timestamp(info),
-            field(head.key_at, head.key_size),
-            field(head.value_at, head.value_size),
-            headers,
-        )?;
-        rest = next;
-    }
-    Ok(())
 }
 
 /// The batches in what a builder made: one, or as many as there are uncompressed v0/v1 records.
