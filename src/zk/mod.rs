@@ -5,19 +5,28 @@
 //! memory ([`memory::MemoryZooKeeper`]), and neither shows through.
 
 mod backend;
+pub mod broker_id;
 mod client;
+pub mod cluster_id;
+pub mod config_changes;
 mod connect_string;
 pub mod data;
+pub mod election;
 mod error;
 pub mod memory;
 mod multi;
+pub mod notifications;
 pub mod paths;
+pub mod producer_ids;
+pub mod registration;
 mod remote;
 pub mod replica_placement;
+pub mod skeleton;
 pub mod topic_admin;
 mod types;
 
-pub use client::{ZkClient, ZkConfig};
+pub use client::{REQUEST_BYTES_MAX, ZkClient, ZkConfig};
+pub use data::{DataError, NodeError};
 pub use error::ZkError;
 pub use types::{
     ANY_VERSION, CreateMode, Created, Op, OpResult, SessionEvent, SessionEvents, SessionState, SessionStatus,

@@ -23,6 +23,7 @@ pub use partition_state::PartitionState;
 pub use producer_id_block::ProducerIdBlock;
 pub use topic::{ReplicaAssignment, TopicAssignment};
 
+use super::error::ZkError;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +45,38 @@ impl fmt::Display for DataError {
 }
 
 impl std::error::Error for DataError {}
+
+/// Either ZooKeeper failed, or what it holds cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeError {
+    /// ZooKeeper failed.
+    Zk(ZkError),
+    /// The content is malformed.
+    Data(DataError),
+}
+
+impl From<ZkError> for NodeError {
+    fn from(error: ZkError) -> NodeError {
+        NodeError::Zk(error)
+    }
+}
+
+impl From<DataError> for NodeError {
+    fn from(error: DataError) -> NodeError {
+        NodeError::Data(error)
+    }
+}
+
+impl fmt::Display for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NodeError::Zk(error) => error.fmt(f),
+            NodeError::Data(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NodeError {}
 
 fn error(node: &'static str, reason: impl fmt::Display) -> DataError {
     DataError { node, reason: reason.to_string() }

@@ -75,10 +75,10 @@ impl TopicAssignment {
 
     /// Writes it.
     pub fn encode(&self) -> Bytes {
-        fn select<'a>(
-            partitions: &'a BTreeMap<i32, ReplicaAssignment>,
+        fn select(
+            partitions: &BTreeMap<i32, ReplicaAssignment>,
             part: fn(&ReplicaAssignment) -> &Vec<BrokerId>,
-        ) -> BTreeMap<i32, &'a [BrokerId]> {
+        ) -> BTreeMap<i32, &[BrokerId]> {
             let parts = partitions.iter().map(|(partition, all)| (*partition, part(all).as_slice()));
             parts.filter(|(_, replicas)| !replicas.is_empty()).collect()
         }

@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
 use tree::{Fired, Tree, WatchSlot};
 
+/// A client and where its watch waits.
+type Watcher = (u64, oneshot::Sender<WatchKind>);
 type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The ensemble. Clones share it.
@@ -30,7 +32,7 @@ struct World {
     next_session: i64,
     next_client: u64,
     clients: BTreeMap<u64, ClientState>,
-    watches: BTreeMap<(String, WatchSlot), Vec<(u64, oneshot::Sender<WatchKind>)>>,
+    watches: BTreeMap<(String, WatchSlot), Vec<Watcher>>,
     old: bool,
     log: Vec<String>,
 }

@@ -6,7 +6,6 @@ use crate::zk::backend::{Reply, Request};
 use crate::zk::error::ZkError;
 use crate::zk::types::{CreateMode, Created, Op, OpResult, Stat, Watch, WatchKind};
 use bytes::Bytes;
-use std::future::Future;
 use tokio::sync::{oneshot, watch};
 use zookeeper_client::{
     Acls, CreateMode as CrateMode, Error, EventType, MultiWriteError, MultiWriteResult, MultiWriter,
@@ -165,24 +164,18 @@ fn to_watch(path: &str, watcher: OneshotWatcher, ended: watch::Receiver<Slot>, o
     Watch::new(path.to_string(), Box::pin(event))
 }
 
-fn event(
-    watcher: OneshotWatcher,
-    mut ended: watch::Receiver<Slot>,
-    generation: u64,
-) -> impl Future<Output = WatchKind> + Send + 'static {
-    async move {
-        tokio::select! {
-            // First this: the watcher of a stopped task must not be polled.
-            biased;
-            _ = ended.wait_for(|now| now.generation != generation) => WatchKind::Reset,
-            event = watcher.changed() => match event.event_type {
-                EventType::NodeCreated => WatchKind::Created,
-                EventType::NodeDeleted => WatchKind::Deleted,
-                EventType::NodeDataChanged => WatchKind::DataChanged,
-                EventType::NodeChildrenChanged => WatchKind::ChildrenChanged,
-                EventType::Session => WatchKind::Reset,
-            },
-        }
+async fn event(watcher: OneshotWatcher, mut ended: watch::Receiver<Slot>, generation: u64) -> WatchKind {
+    tokio::select! {
+        // First this: the watcher of a stopped task must not be polled.
+        biased;
+        _ = ended.wait_for(|now| now.generation != generation) => WatchKind::Reset,
+        event = watcher.changed() => match event.event_type {
+            EventType::NodeCreated => WatchKind::Created,
+            EventType::NodeDeleted => WatchKind::Deleted,
+            EventType::NodeDataChanged => WatchKind::DataChanged,
+            EventType::NodeChildrenChanged => WatchKind::ChildrenChanged,
+            EventType::Session => WatchKind::Reset,
+        },
     }
 }
 

@@ -41,7 +41,7 @@ fn nodes(text: &str) -> Vec<(String, String)> {
             continue;
         }
         let Some(at) = line.find(" create ").or(line.find(" set ")) else { continue };
-        let mut words = line[at..].trim_start().splitn(2, ' ').nth(1).unwrap_or("").splitn(3, ' ');
+        let mut words = line[at..].trim_start().split_once(' ').map_or("", |(_, rest)| rest).splitn(3, ' ');
         let (a, b, c) = (words.next(), words.next(), words.next());
         // `create KIND path data`, `set path vN data`
         let (path, data) = if a.is_some_and(|a| a.starts_with('/')) { (a, c) } else { (b, c) };

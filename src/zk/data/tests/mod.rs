@@ -7,8 +7,10 @@ use crate::common::{TopicPartition, Uuid};
 use crate::config::{IbpVersion, SecurityProtocol};
 use std::collections::BTreeMap;
 
+type Reader = (&'static str, fn(&[u8]) -> bool);
+
 /// Every reader, told only whether it understood.
-fn readers() -> Vec<(&'static str, fn(&[u8]) -> bool)> {
+fn readers() -> Vec<Reader> {
     vec![
         ("broker", |d| BrokerRegistration::decode(d).is_ok()),
         ("cluster_id", |d| cluster_id::decode(d).is_ok()),
