@@ -1,10 +1,29 @@
-//! One partition's log. Owned by the partition's mutex: nothing in here locks or waits for a peer.
+//! One partition's log. Owned by the partition's mutex: nothing in here waits for a peer, and what blocks on
+//! the disk (syncs, cold reads, deletions) is handed out as a job to be run off the lock.
+//!
+//! Invariants:
+//! - `sealed` rises by base offset, all below the active segment; there is always an active one.
+//! - `log_start_offset <= end_offset`, `recovery_point <= end_offset`.
+//! - What readers may see (`end_offset`, the active segment's size and index) changes only after the bytes are
+//!   in the file.
+//! - After an I/O error the log refuses everything: its log directory is offline.
+//!
+//! Source: Kafka 2.8.2, `core/src/main/scala/kafka/log/Log.scala`.
 
-use super::append_types::{FollowerAppended, FollowerRecords, LeaderAppend};
-use super::error::{AppendFailure, ReadError, StorageError};
+use super::checkpoint;
+use super::error::StorageError;
+use super::file;
+use super::filename;
+use super::leader_epoch_cache::LeaderEpochCache;
 use super::log_config::LogConfig;
-use super::read_plan::{LogPosition, ReadPlan};
+use super::partition_dir::{PartitionDir, SegmentFile};
+use super::partition_metadata;
+use super::producer_snapshot::Snapshots;
+use super::producer_state::ProducerState;
+use super::read_plan::LogPosition;
+use super::segment::{ActiveSegment, Segment};
 use crate::common::{LeaderEpoch, Offset, TopicPartition, Uuid};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,57 +40,73 @@ pub struct LogState {
     pub log_start_offset: Option<Offset>,
 }
 
-/// A record's offset and timestamp, found by time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TimestampAndOffset {
-    /// The record's timestamp; -1 for the special timestamps.
-    pub timestamp: i64,
-    /// Its offset.
-    pub offset: Offset,
-    /// Leader epoch of its batch, -1 if unknown.
-    pub leader_epoch: LeaderEpoch,
+/// Metadata that was written and not yet synced; a flush syncs it before the recovery point moves.
+#[derive(Debug, Default)]
+pub(crate) struct Unsynced {
+    /// Files were created or renamed in the partition's directory.
+    pub(crate) directory: bool,
+    /// The partition's directory itself is new.
+    pub(crate) log_dir: bool,
+    pub(crate) leader_epochs: bool,
+    /// Offsets of producer snapshots.
+    pub(crate) snapshots: Vec<Offset>,
+    /// Segments whose indexes were completed.
+    pub(crate) sealed: Vec<Arc<SegmentFile>>,
 }
 
-/// Syncs files off the partition's lock: from `begin_flush`, then `run`, then `complete_flush`.
-#[derive(Debug)]
-pub struct FlushJob {
-    pub(crate) up_to: Offset,
-}
-
-/// Proof that a [`FlushJob`] ran.
-#[derive(Debug)]
-pub struct FlushDone {
-    pub(crate) up_to: Offset,
-}
-
-impl FlushJob {
-    /// Syncs. Blocks on the disk: never under a partition's lock, never on an async worker.
-    pub fn run(self) -> Result<FlushDone, StorageError> {
-        Ok(FlushDone { up_to: self.up_to })
+impl Unsynced {
+    pub(crate) fn is_empty(&self) -> bool {
+        !(self.directory || self.log_dir || self.leader_epochs)
+            && self.snapshots.is_empty()
+            && self.sealed.is_empty()
     }
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Log {
-    topic_partition: TopicPartition,
-    log_dir: Arc<Path>,
-    config: Arc<LogConfig>,
-    log_start_offset: Offset,
-    end: LogPosition,
-    recovery_point: Offset,
-    topic_id: Uuid,
+    pub(crate) dir: Arc<PartitionDir>,
+    pub(crate) is_future: bool,
+    pub(crate) config: Arc<LogConfig>,
+    pub(crate) sealed: Arc<Vec<Arc<Segment>>>,
+    pub(crate) active: ActiveSegment,
+    pub(crate) log_start_offset: Offset,
+    pub(crate) end_offset: Offset,
+    pub(crate) recovery_point: Offset,
+    /// `None` if the topic's message format has no leader epochs.
+    pub(crate) epochs: Option<LeaderEpochCache>,
+    pub(crate) producers: ProducerState,
+    /// The producer snapshots on disk.
+    pub(crate) snapshots: Snapshots,
+    pub(crate) topic_id: Uuid,
+    pub(crate) unsynced: Unsynced,
+    pub(crate) last_flush_ms: i64,
+    /// A segment was sealed and not yet synced.
+    pub(crate) rolled: bool,
+    /// Counts truncations: a flush that overlaps with one does not move the recovery point.
+    pub(crate) truncations: u32,
+    pub(crate) failed: Option<StorageError>,
 }
 
 impl Log {
     /// The partition.
     pub fn topic_partition(&self) -> &TopicPartition {
-        &self.topic_partition
+        &self.dir.topic_partition
     }
 
     /// The entry of `log.dirs` it lives in.
     pub fn log_dir(&self) -> &Arc<Path> {
-        &self.log_dir
+        &self.dir.log_dir
+    }
+
+    /// The directory of its files.
+    pub fn path(&self) -> Arc<Path> {
+        self.dir.path()
+    }
+
+    /// True for a copy that will replace the current log when it caught up (KIP-113).
+    pub fn is_future(&self) -> bool {
+        self.is_future
     }
 
     /// The settings in force.
@@ -79,8 +114,22 @@ impl Log {
         &self.config
     }
 
-    /// Puts other settings in force.
+    /// Puts other settings in force. A message format without leader epochs drops those that are known.
     pub fn update_config(&mut self, config: Arc<LogConfig>) -> Result<(), StorageError> {
+        self.active.update_config(&config);
+        let had_epochs = self.config.message_format_magic >= 2;
+        let has_epochs = config.message_format_magic >= 2;
+        if had_epochs && !has_epochs {
+            log::warn!(
+                "[Log partition={}] Deleting leader epoch cache due to incompatible message format",
+                self.topic_partition()
+            );
+            self.epochs = None;
+            let removed = file::remove_if_exists(&self.dir.file(filename::LEADER_EPOCHS));
+            removed.map_err(|error| self.fail("deleting leader epochs", error))?;
+        } else if has_epochs && self.epochs.is_none() {
+            self.epochs = Some(LeaderEpochCache::default());
+        }
         self.config = config;
         Ok(())
     }
@@ -92,21 +141,51 @@ impl Log {
 
     /// The log end offset and where the next batch goes.
     pub fn log_end(&self) -> LogPosition {
-        self.end
+        LogPosition {
+            offset: self.end_offset,
+            segment_base_offset: self.active.base_offset(),
+            position: self.active.size,
+        }
     }
 
     /// Offset after the last record.
     pub fn log_end_offset(&self) -> Offset {
-        self.end.offset
+        self.end_offset
+    }
+
+    /// Everything below is on disk.
+    pub fn recovery_point(&self) -> Offset {
+        self.recovery_point
+    }
+
+    /// Bytes of all segments.
+    pub fn size_bytes(&self) -> u64 {
+        self.sealed.iter().map(|segment| u64::from(segment.size)).sum::<u64>() + u64::from(self.active.size)
+    }
+
+    /// Number of segments, the active one included.
+    pub fn segment_count(&self) -> usize {
+        self.sealed.len() + 1
+    }
+
+    /// Base offset of the active segment.
+    pub fn active_segment_base_offset(&self) -> Offset {
+        self.active.base_offset()
+    }
+
+    /// Base offset of the first segment.
+    pub(crate) fn first_base_offset(&self) -> Offset {
+        self.sealed.first().map_or(self.active.base_offset(), |segment| segment.base_offset())
     }
 
     /// What checkpoints need.
     pub fn state(&self) -> LogState {
+        let above_first = self.log_start_offset > self.first_base_offset();
         LogState {
-            topic_partition: self.topic_partition.clone(),
-            log_dir: self.log_dir.clone(),
+            topic_partition: self.topic_partition().clone(),
+            log_dir: self.log_dir().clone(),
             recovery_point: self.recovery_point,
-            log_start_offset: None,
+            log_start_offset: above_first.then_some(self.log_start_offset),
         }
     }
 
@@ -115,65 +194,19 @@ impl Log {
         self.topic_id
     }
 
-    /// Appends what waits, in order, with one vectored write per run of bytes. Every request gets its outcome;
-    /// an error concerns all of them, and the log directory goes offline.
-    pub fn append_as_leader(
-        &mut self,
-        appends: &mut [LeaderAppend],
-        leader_epoch: LeaderEpoch,
-        now_ms: i64,
-    ) -> Result<(), StorageError> {
-        let _ = (appends, leader_epoch, now_ms);
+    /// Gives the topic its id and writes `partition.metadata`, if such files are kept. A log that has an id
+    /// keeps it: check [`Log::topic_id`] first.
+    pub fn assign_topic_id(&mut self, topic_id: Uuid) -> Result<(), StorageError> {
+        if !self.dir.shared.keep_partition_metadata || !self.topic_id.is_zero() || topic_id.is_zero() {
+            return Ok(());
+        }
+        self.check_not_failed()?;
+        let text = partition_metadata::format(topic_id);
+        let written = file::replace(&self.dir.file(filename::PARTITION_METADATA), text.as_bytes(), false);
+        written.map_err(|error| self.fail("writing partition metadata", error))?;
+        self.topic_id = topic_id;
+        self.unsynced.directory = true;
         Ok(())
-    }
-
-    /// Appends a leader's bytes verbatim. An empty log may restart at the set's first offset.
-    pub fn append_as_follower(
-        &mut self,
-        records: &FollowerRecords,
-        now_ms: i64,
-    ) -> Result<FollowerAppended, AppendFailure> {
-        let _ = now_ms;
-        let last_offset = records.last_offset().unwrap_or(-1);
-        Ok(FollowerAppended {
-            first_offset: records.first_offset().unwrap_or(-1),
-            last_offset,
-            end: self.end,
-        })
-    }
-
-    /// Plans a read from `offset` up to `upper` (high watermark, last stable offset or log end). No I/O.
-    pub fn plan_read(&self, offset: Offset, upper: LogPosition) -> Result<ReadPlan, ReadError> {
-        Ok(ReadPlan { offset, upper, hint: None, aborted: false })
-    }
-
-    /// The place of the batch that holds `offset` (or of the next one). May read the disk.
-    pub fn position_of(&self, offset: Offset) -> Result<LogPosition, ReadError> {
-        Ok(LogPosition::of_offset(offset))
-    }
-
-    /// The last stable offset under this high watermark: below it no transaction is open (READ_COMMITTED).
-    pub fn last_stable_offset(&mut self, high_watermark: LogPosition) -> LogPosition {
-        high_watermark
-    }
-
-    /// The first record with a timestamp of at least `timestamp_ms`, at or above the log start. -1 and -2
-    /// (latest, earliest) give log end and log start. Reads and decompresses: see also
-    /// `plan_offset_for_timestamp`.
-    pub fn offset_for_timestamp(&self, timestamp_ms: i64) -> Result<Option<TimestampAndOffset>, ReadError> {
-        let _ = timestamp_ms;
-        Ok(None)
-    }
-
-    /// ListOffsets version 0: offsets of segments by their file's age, newest first.
-    pub fn legacy_offsets_before(
-        &self,
-        timestamp_ms: i64,
-        offsets_max: usize,
-        now_ms: i64,
-    ) -> Result<Vec<Offset>, StorageError> {
-        let _ = (timestamp_ms, offsets_max, now_ms);
-        Ok(Vec::new())
     }
 
     /// Notes that `leader_epoch` begins at `start_offset`: a new leader does so before its first append.
@@ -182,70 +215,76 @@ impl Log {
         leader_epoch: LeaderEpoch,
         start_offset: Offset,
     ) -> Result<(), StorageError> {
-        let _ = (leader_epoch, start_offset);
+        self.check_not_failed()?;
+        if self.epochs.as_mut().is_some_and(|epochs| epochs.assign(leader_epoch, start_offset)) {
+            self.write_epochs()?;
+        }
         Ok(())
     }
 
     /// Epoch and end offset for OffsetsForLeaderEpoch: the largest epoch not above `leader_epoch`, and where
     /// the next one begins. `None` if undefined.
     pub fn end_offset_for_epoch(&self, leader_epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        let _ = leader_epoch;
-        None
+        self.epochs.as_ref()?.end_offset_for(leader_epoch, self.end_offset)
     }
 
     /// The latest leader epoch with an entry.
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
-        None
+        self.epochs.as_ref()?.latest()
     }
 
-    /// Cuts off everything at and above `offset`. False if there was nothing to cut.
-    pub fn truncate_to(&mut self, offset: Offset, now_ms: i64) -> Result<bool, StorageError> {
-        let _ = (offset, now_ms);
-        Ok(false)
+    /// All leader epochs with their start offsets.
+    pub fn leader_epochs(&self) -> &[(LeaderEpoch, Offset)] {
+        self.epochs.as_ref().map_or(&[], |epochs| epochs.entries())
     }
 
-    /// Drops everything; the log goes on, empty, at `offset`.
-    pub fn truncate_fully_and_start_at(&mut self, offset: Offset, now_ms: i64) -> Result<(), StorageError> {
-        let _ = (offset, now_ms);
+    /// Writes the leader epochs; they are synced with the next flush.
+    pub(crate) fn write_epochs(&mut self) -> Result<(), StorageError> {
+        let Some(epochs) = &self.epochs else { return Ok(()) };
+        let text = checkpoint::format_epochs(epochs.entries());
+        let written = file::replace(&self.dir.file(filename::LEADER_EPOCHS), text.as_bytes(), false);
+        written.map_err(|error| self.fail("writing leader epochs", error))?;
+        self.unsynced.leader_epochs = true;
         Ok(())
     }
 
-    /// Moves the log start up (DeleteRecords, or the leader's log start). False if it was there already.
-    pub fn advance_log_start_offset(
-        &mut self,
-        offset: Offset,
-        high_watermark: Offset,
-    ) -> Result<bool, ReadError> {
-        let _ = (offset, high_watermark);
-        Ok(false)
+    /// Forgets producers that were idle too long; to be called every ten minutes or so.
+    pub fn remove_expired_producers(&mut self, now_ms: i64) {
+        self.producers.remove_expired(now_ms, self.dir.shared.producer_expiration_ms);
     }
 
-    /// Deletes segments that retention allows to. Returns how many; their files go to the deletion queue.
-    pub fn apply_retention(&mut self, now_ms: i64, high_watermark: Offset) -> Result<usize, StorageError> {
-        let _ = (now_ms, high_watermark);
-        Ok(0)
+    /// The error of this log, if its directory went offline through it.
+    pub fn failure(&self) -> Option<&StorageError> {
+        self.failed.as_ref()
     }
 
-    /// True if a segment was rolled or `flush.ms` went by since the last flush: time for a [`FlushJob`].
-    pub fn flush_wanted(&self, now_ms: i64) -> bool {
-        let _ = now_ms;
-        false
+    /// Refuses everything from now on: another log of the directory failed, or the directory is to be taken
+    /// offline. Nothing is written any more.
+    pub fn mark_offline(&mut self, error: StorageError) {
+        self.failed.get_or_insert(error);
+        self.release_files();
     }
 
-    /// First half of a flush: what is to be synced. `None` if everything is.
-    pub fn begin_flush(&mut self, now_ms: i64) -> Result<Option<FlushJob>, StorageError> {
-        let _ = now_ms;
-        Ok(None)
+    /// Readers in flight end quietly when their file cannot be opened any more.
+    pub(crate) fn release_files(&self) {
+        for file in self.sealed.iter().map(|segment| &segment.file).chain([&self.active.file]) {
+            file.mark_deleted();
+            file.pin(false);
+            file.close();
+        }
     }
 
-    /// Second half: the recovery point moves up.
-    pub fn complete_flush(&mut self, done: FlushDone) {
-        self.recovery_point = self.recovery_point.max(done.up_to);
+    pub(crate) fn check_not_failed(&self) -> Result<(), StorageError> {
+        match &self.failed {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
     }
 
-    /// Gives the topic its id and writes `partition.metadata`.
-    pub fn assign_topic_id(&mut self, topic_id: Uuid) -> Result<(), StorageError> {
-        self.topic_id = topic_id;
-        Ok(())
+    /// Turns an I/O error into one of this log, which is unusable from now on.
+    pub(crate) fn fail(&mut self, doing: &str, error: io::Error) -> StorageError {
+        let error = self.dir.error(doing, error);
+        self.failed.get_or_insert(error.clone());
+        error
     }
 }
