@@ -87,7 +87,11 @@ impl Admin {
                 ResourceType::Topic => ("topics", name.to_string()),
                 ResourceType::Broker => ("brokers", self.broker_entity(self.altered_scope(name)?)),
             };
-            let (mut stored, version) = store::read_settings(&self.zk, entity_type, &entity_name).await?;
+            let (mut stored, version) = match resource == ResourceType::Topic && !self.is_valid_name(name) {
+                // Nothing that a znode's path must not hold gets into one; the topic is unknown anyway.
+                true => (Settings::new(), None),
+                false => store::read_settings(&self.zk, entity_type, &entity_name).await?,
+            };
             if resource == ResourceType::Broker {
                 stored = DynamicBrokerConfig::usable(self.altered_scope(name)?, stored).0;
             }

@@ -124,6 +124,14 @@ impl Admin {
         cluster: &ClusterSnapshot,
         validate_only: bool,
     ) -> Result<i32, AdminError> {
+        if !self.is_valid_name(&request.name) {
+            // Nothing that a znode's path must not hold gets into one.
+            return plan_partitions(request, None, &[]).map(|_| 0);
+        }
+        if self.zk.exists(&paths::delete_topic(&request.name)).await?.is_some() {
+            let message = "The topic is queued for deletion.";
+            return Err(AdminError::new(ErrorCode::InvalidTopicException, message));
+        }
         loop {
             let existing = store::read_topic(&self.zk, &request.name).await?;
             let brokers = topics::brokers(cluster);

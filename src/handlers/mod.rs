@@ -1,1 +1,3 @@
 //! (handlers)
+
+pub mod admin;

@@ -1,0 +1,83 @@
+//! CreateTopics, versions 0-7, on the controller.
+//!
+//! A topic is there when it is written; the answer waits until all its partitions have leaders, or until the time is
+//! over: REQUEST_TIMED_OUT, although the topic is there. From version 5 the answer has the topic's settings, from
+//! version 7 its id. The order of the answers is that of the request.
+
+use super::{AdminContext, has_leaders, outcome, wait_until};
+use crate::admin::CreatedTopic;
+use crate::common::ErrorCode;
+use crate::protocol::messages::create_topics::{
+    CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
+};
+use bytestring::ByteString;
+use std::collections::HashMap;
+
+/// Creates the topics.
+pub async fn handle(context: AdminContext<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
+    let mut counts: HashMap<ByteString, usize> = HashMap::new();
+    for topic in &request.topics {
+        *counts.entry(topic.name.clone()).or_default() += 1;
+    }
+    let mut topics = Vec::with_capacity(request.topics.len());
+    let mut made = Vec::new();
+    for topic in &request.topics {
+        let mut result = CreatableTopicResult { name: topic.name.clone(), ..Default::default() };
+        if !context.is_controller {
+            result.error_code = ErrorCode::NotController.code();
+        } else if counts.get(&topic.name).is_some_and(|count| *count > 1) {
+            result.error_code = ErrorCode::InvalidRequest.code();
+            result.error_message = Some(ByteString::from_static("Found multiple entries for this topic."));
+        } else {
+            let cluster = context.metadata.current();
+            let created = context.admin.create_topic(topic, &cluster, request.validate_only).await;
+            (result.error_code, result.error_message) = outcome(&created);
+            if let Ok(created) = created {
+                show(context, &mut result, &created);
+                made.push((topics.len(), created.partitions));
+            }
+        }
+        topics.push(result);
+    }
+    if !request.validate_only {
+        wait_for_leaders(context, request.timeout_ms, &made, &mut topics).await;
+    }
+    CreateTopicsResponse { topics, ..Default::default() }
+}
+
+fn show(context: AdminContext<'_>, result: &mut CreatableTopicResult, created: &CreatedTopic) {
+    result.topic_id = created.topic_id;
+    result.num_partitions = created.partitions;
+    result.replication_factor = created.replication_factor;
+    result.configs = Some(context.admin.describe_created(&created.settings));
+}
+
+/// `made` has the place of a topic among the results, and how many partitions it has.
+async fn wait_for_leaders(
+    context: AdminContext<'_>,
+    timeout_ms: i32,
+    made: &[(usize, i32)],
+    results: &mut [CreatableTopicResult],
+) {
+    if timeout_ms > 0 {
+        let names: Vec<(ByteString, i32)> =
+            made.iter().map(|(at, n)| (results[*at].name.clone(), *n)).collect();
+        wait_until(context.metadata, timeout_ms, |cluster| {
+            names.iter().all(|(name, partitions)| has_leaders(cluster, name, *partitions))
+        })
+        .await;
+    }
+    let cluster = context.metadata.current();
+    for (at, partitions) in made {
+        let result = &mut results[*at];
+        if timeout_ms <= 0 || !has_leaders(&cluster, &result.name, *partitions) {
+            *result = CreatableTopicResult {
+                name: result.name.clone(),
+                topic_id: result.topic_id,
+                error_code: ErrorCode::RequestTimedOut.code(),
+                error_message: None,
+                ..Default::default()
+            };
+        }
+    }
+}
