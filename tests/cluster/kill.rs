@@ -2,7 +2,7 @@
 //! sends again what was not acknowledged, as Kafka's own does. At the end every record is there once and in order, and
 //! every acknowledgement has named the right offset.
 //!
-//! `SEEDS` runs that many seeds (10), `SEED` is the first (1). A seed fixes the records, batches, versions and the
+//! `SEEDS` runs that many seeds (10), `OTTLA_SEED` is the first (1). A seed fixes the records, batches, versions and the
 //! number of acknowledgements before a kill; the operating system decides the rest.
 
 use std::collections::VecDeque;
@@ -30,10 +30,10 @@ const NOT_YET: [i16; 3] = [3, 5, 6];
 #[ignore = "until the server is built"]
 fn acknowledged_records_survive_kills_once_and_in_order() {
     let count = number_from("SEEDS", 10);
-    let first = number_from("SEED", 1);
+    let first = number_from("OTTLA_SEED", 1);
     let zookeeper = ZooKeeper::start_with_tick_time(100);
     for seed in first..first + count {
-        println!("SEED={seed} SEEDS=1");
+        println!("OTTLA_SEED={seed} SEEDS=1");
         survive(&zookeeper, seed);
     }
 }
