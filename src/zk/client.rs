@@ -397,6 +397,11 @@ impl ZkClient {
         }
     }
 
+    /// True on ZooKeeper 3.4: see [`ZkClient::multi`].
+    pub(super) fn multi_lacks_create(&self) -> bool {
+        self.backend.multi_lacks_create()
+    }
+
     async fn run(&self, request: Request) -> Result<Reply, ZkError> {
         self.run_in(request, self.status().sessions).await
     }

@@ -55,13 +55,17 @@ fn decode(data: &[u8]) -> Option<BrokerId> {
     controller::decode(data).inspect_err(|error| log::error!("{CONTROLLER}: {error}")).ok()
 }
 
-/// Tries to become the controller.
+/// Tries to become the controller. A seat that this session holds already, because the caller gave up waiting for an
+/// earlier attempt, is won.
 pub async fn elect(client: &ZkClient, broker_id: BrokerId, now_ms: i64) -> Result<Election, NodeError> {
-    if let Some((data, _)) = client.get(CONTROLLER).await? {
+    if let Some((data, stat)) = client.get(CONTROLLER).await? {
+        if stat.ephemeral_owner == client.session_id() && decode(&data) == Some(broker_id) {
+            return own_seat(client).await;
+        }
         return Ok(Election::Lost(decode(&data)));
     }
     let (epoch, version) = epoch(client).await?;
-    let next = epoch.checked_add(1).ok_or_else(|| ZkError::Unexpected("the controller epochs end".into()))?;
+    let next = next(epoch)?;
     let ops = vec![
         Op::create(CONTROLLER, controller::encode(broker_id, now_ms), CreateMode::Ephemeral),
         Op::set(CONTROLLER_EPOCH, controller::encode_epoch(next), version),
@@ -74,6 +78,24 @@ pub async fn elect(client: &ZkClient, broker_id: BrokerId, now_ms: i64) -> Resul
         Err(error) if error.is_node_exists() || error.is_bad_version() => won_after_all(client, next).await,
         Err(error) => Err(error.into()),
     }
+}
+
+/// The seat is ours. Nobody else has raised the epoch since; on 3.4 perhaps we have not either, so once more.
+async fn own_seat(client: &ZkClient) -> Result<Election, NodeError> {
+    let (epoch, version) = epoch(client).await?;
+    if !client.multi_lacks_create() {
+        return Ok(Election::Won(Elected { epoch, epoch_version: version }));
+    }
+    let epoch = next(epoch)?;
+    match client.set(CONTROLLER_EPOCH, controller::encode_epoch(epoch), version).await {
+        Ok(stat) => Ok(Election::Won(Elected { epoch, epoch_version: stat.version })),
+        Err(error) if error.is_bad_version() => Ok(Election::Lost(current(client).await?)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn next(epoch: ControllerEpoch) -> Result<ControllerEpoch, ZkError> {
+    epoch.checked_add(1).ok_or_else(|| ZkError::Unexpected("the controller epochs end".into()))
 }
 
 /// After a conflict: `/controller` of our session together with our epoch can only be our own doing.
@@ -184,6 +206,21 @@ mod tests {
         assert!(error.is_bad_version());
         assert_eq!(current(&client).await.unwrap(), None);
         assert_eq!(won(elect(&client, 1, 0).await.unwrap()).epoch, 2);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_given_up_half_way_is_found_again() {
+        for (old, epoch) in [(false, 4), (true, 5)] {
+            let zookeeper = MemoryZooKeeper::new();
+            if old {
+                zookeeper.pretend_3_4();
+            }
+            let client = zookeeper.connect();
+            client.create(CONTROLLER_EPOCH, "4", CreateMode::Persistent).await.unwrap();
+            client.create(CONTROLLER, controller::encode(1, 0), CreateMode::Ephemeral).await.unwrap();
+            assert_eq!(won(elect(&client, 1, 0).await.unwrap()).epoch, epoch);
+            assert_eq!(elect(&zookeeper.connect(), 2, 0).await.unwrap(), Election::Lost(Some(1)));
+        }
     }
 
     #[tokio::test]

@@ -14,11 +14,17 @@ pub(crate) enum Step {
     Create { create: usize, set: Option<usize>, path: String, data: Bytes, mode: CreateMode },
 }
 
-/// Takes a multi apart: all checks seen so far stand before every step, each create goes alone, and a create
-/// followed by the first write of the same node becomes one create with that data.
+/// Takes a multi apart: all checks stand before every step (but those of a node that the multi itself changes
+/// before stay in their place), each create goes alone, and a create followed by the first write of the same node
+/// becomes one create with that data.
 pub(crate) fn without_creates(ops: &[Op]) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut checks: Vec<(usize, Op)> = Vec::new();
+    let is_early = |index: usize, op: &Op| {
+        let changes = |earlier: &Op| !matches!(earlier, Op::Check { .. }) && earlier.path() == op.path();
+        matches!(op, Op::Check { .. }) && !ops[..index].iter().any(changes)
+    };
+    let numbered = ops.iter().cloned().enumerate();
+    let checks: Vec<(usize, Op)> = numbered.filter(|(index, op)| is_early(*index, op)).collect();
     let mut pending: Vec<(usize, Op)> = Vec::new();
     let flush = |pending: &mut Vec<(usize, Op)>, checks: &[(usize, Op)], steps: &mut Vec<Step>| {
         let mut group = checks.to_vec();
@@ -29,7 +35,7 @@ pub(crate) fn without_creates(ops: &[Op]) -> Vec<Step> {
     };
     for (index, op) in ops.iter().enumerate() {
         match op {
-            Op::Check { .. } => checks.push((index, op.clone())),
+            op if is_early(index, op) => {}
             Op::Create { path, data, mode } => {
                 flush(&mut pending, &checks, &mut steps);
                 let (path, data) = (path.clone(), data.clone());
@@ -47,7 +53,7 @@ pub(crate) fn without_creates(ops: &[Op]) -> Vec<Step> {
                 }
                 _ => pending.push((index, op.clone())),
             },
-            Op::Delete { .. } => pending.push((index, op.clone())),
+            Op::Check { .. } | Op::Delete { .. } => pending.push((index, op.clone())),
         }
     }
     let only_checks = steps.is_empty();
@@ -145,6 +151,15 @@ mod tests {
                 Step::Multi(vec![check.clone()]),
                 create(2, "/b"),
                 Step::Multi(vec![check, (3, ops[3].clone()), (4, ops[4].clone())]),
+            ]
+        );
+        let late = [ops[1].clone(), Op::check("/a", 0), Op::check("/x", 1)];
+        assert_eq!(
+            without_creates(&late),
+            [
+                Step::Multi(vec![(2, late[2].clone())]),
+                create(0, "/a"),
+                Step::Multi(vec![(2, late[2].clone()), (1, late[1].clone())]),
             ]
         );
         assert_eq!(without_creates(&ops[..1]), [Step::Multi(vec![(0, ops[0].clone())])]);

@@ -1,5 +1,8 @@
 //! `ottla::zk` against a real ZooKeeper, and the one in memory against the real one.
 
+// A test may end by a panic.
+#![allow(clippy::unwrap_used)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -104,6 +104,8 @@ async fn read(client: &ZkClient, path: &str) -> String {
 #[tokio::test]
 async fn memory_and_reality_answer_alike() {
     let zookeeper = ZooKeeper::start();
+    // There a multi that creates is taken apart, and looks different in between.
+    let is_3_4 = zookeeper.ask("srvr").is_some_and(|answer| answer.contains("version: 3.4"));
     for seed in 1..=20 {
         println!("seed {seed}");
         let mut random = Random(seed);
@@ -111,7 +113,10 @@ async fn memory_and_reality_answer_alike() {
         let memory = MemoryZooKeeper::new().connect();
         for step in 0..150 {
             let count = [1, 1, 2, 4][random.below(4) as usize];
-            let ops: Vec<Op> = (0..count).map(|_| random.op()).collect();
+            let mut ops: Vec<Op> = (0..count).map(|_| random.op()).collect();
+            if is_3_4 {
+                ops.truncate(1);
+            }
             let (ours, theirs) = (write(&memory, &ops).await, write(&real, &ops).await);
             assert_eq!(ours, theirs, "seed {seed} step {step}: {ops:?}");
             let path = random.path();

@@ -69,7 +69,7 @@ async fn on_leash<T>(leash: &Leash, future: impl Future<Output = T>) -> T {
 pub(super) async fn connect(shared: &Shared, session: Option<SessionInfo>) -> Result<Link, LinkError> {
     let old = shared.old_server.load(Ordering::Relaxed);
     let link = connect_as(shared, session, old).await?;
-    let old_found = match is_old_server(&link.client).await {
+    let old_found = match is_old_server(&link).await {
         Ok(old_found) => old_found,
         Err(error) => return Err(give_up(&link, &error)),
     };
@@ -139,13 +139,15 @@ async fn connect_as(
 
 /// `/zookeeper/config` exists from 3.5 on. A 3.5 grown out of a 3.4 may lack it: then a create that cannot succeed
 /// tells, by what it fails with.
-async fn is_old_server(client: &Client) -> Result<bool, Error> {
-    match client.get_config().await {
+async fn is_old_server(link: &Link) -> Result<bool, Error> {
+    match link.client.get_config().await {
         Ok(_) | Err(Error::NoAuth) => return Ok(false),
+        // Our creates are of the old kind already and would tell nothing.
+        Err(Error::NoNode) if link.old_server => return Ok(true),
         Err(Error::NoNode) => {}
         Err(error) => return Err(error),
     }
-    let root = client.clone().chroot("/").unwrap_or_else(|client| client);
+    let root = link.client.clone().chroot("/").unwrap_or_else(|client| client);
     let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
     match root.create("/zookeeper", b"", &options).await {
         Err(Error::Unimplemented) => Ok(true),

@@ -6,11 +6,15 @@ use crate::zk::backend::{Reply, Request};
 use crate::zk::error::ZkError;
 use crate::zk::types::{CreateMode, Created, Op, OpResult, Stat, Watch, WatchKind};
 use bytes::Bytes;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use zookeeper_client::{
     Acls, CreateMode as CrateMode, Error, EventType, MultiWriteError, MultiWriteResult, MultiWriter,
     OneshotWatcher,
 };
+
+/// Before a request is repeated that the server was too busy for.
+const THROTTLED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Sends `request` and waits for its answer. `ended` tells the end of the connection's generation, which is also
 /// what a request on a dead connection waits for.
@@ -34,6 +38,10 @@ pub(super) async fn perform(
     match outcome {
         Ok(reply) => Ok(reply),
         Err(Failure::Request(error)) => Err(error),
+        Err(Failure::Throttled) => {
+            tokio::time::sleep(THROTTLED_PAUSE).await;
+            Err(ZkError::ConnectionLoss)
+        }
         Err(Failure::Dead) => {
             // The supervisor replaces the connection, and the caller's select ends this wait.
             suspect.send_replace(generation);
@@ -46,6 +54,8 @@ pub(super) async fn perform(
 enum Failure {
     /// An answer, or an unknown outcome.
     Request(ZkError),
+    /// The server is too busy to look at it.
+    Throttled,
     /// The crate's session is over by its own account, or its task died.
     Dead,
 }
@@ -56,6 +66,7 @@ impl Failure {
             Error::SessionExpired | Error::ClientClosed | Error::AuthFailed | Error::SessionMoved => {
                 Failure::Dead
             }
+            Error::Throttled => Failure::Throttled,
             Error::UnexpectedError(text) if text.starts_with("BUG") || text.starts_with("expect error") => {
                 Failure::Dead
             }
@@ -80,9 +91,7 @@ pub(super) fn to_error(error: &Error, path: &str) -> ZkError {
         Error::AuthFailed => ZkError::AuthFailed,
         Error::ClientClosed => ZkError::Closed,
         // Custom errors are those of the socket.
-        Error::ConnectionLoss | Error::Timeout | Error::NoHosts | Error::Custom(_) | Error::Throttled => {
-            ZkError::ConnectionLoss
-        }
+        Error::ConnectionLoss | Error::Timeout | Error::NoHosts | Error::Custom(_) => ZkError::ConnectionLoss,
         other => ZkError::Unexpected(format!("{path}: {other}")),
     }
 }
