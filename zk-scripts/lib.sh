@@ -100,7 +100,7 @@ find_zookeeper() {
   if [ -n "${ZOOKEEPER_HOME:-}" ]; then
     compgen -G "$ZOOKEEPER_HOME/zookeeper*.jar" >/dev/null || compgen -G "$ZOOKEEPER_HOME/lib*/zookeeper*.jar" >/dev/null \
       || die "ZOOKEEPER_HOME is $ZOOKEEPER_HOME, but neither it nor its lib/ or libs/ has a zookeeper jar"
-    classpath="$ZOOKEEPER_HOME/*:$ZOOKEEPER_HOME/lib/*:$ZOOKEEPER_HOME/libs/*"
+    classpath="$ZOOKEEPER_HOME/conf:$ZOOKEEPER_HOME/*:$ZOOKEEPER_HOME/lib/*:$ZOOKEEPER_HOME/libs/*"
     return
   fi
   [ -e $debian/zookeeper.jar ] || from_maven || apt_install zookeeper || true
@@ -130,9 +130,13 @@ download_with_maven() {
   <dependencies>
     <dependency>
       <groupId>org.apache.zookeeper</groupId> <artifactId>zookeeper</artifactId> <version>$MAVEN_VERSION</version>
+      <exclusions> <exclusion> <groupId>ch.qos.logback</groupId> <artifactId>*</artifactId> </exclusion> </exclusions>
     </dependency>
+    <dependency> <groupId>org.slf4j</groupId> <artifactId>slf4j-simple</artifactId> <version>1.7.30</version> </dependency>
+    <!-- What the server and its shell need beyond what they declare. -->
     <dependency> <groupId>org.xerial.snappy</groupId> <artifactId>snappy-java</artifactId> <version>1.1.10.5</version> </dependency>
     <dependency> <groupId>io.dropwizard.metrics</groupId> <artifactId>metrics-core</artifactId> <version>4.1.12.1</version> </dependency>
+    <dependency> <groupId>commons-cli</groupId> <artifactId>commons-cli</artifactId> <version>1.5.0</version> </dependency>
   </dependencies>
 </project>
 POM
