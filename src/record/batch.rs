@@ -16,8 +16,13 @@
 //! `LegacyRecord.java`, `ByteBufferLogInputStream.java`.
 
 use crate::common::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
-use bytes::Bytes;
 use std::fmt;
+
+mod iterate;
+mod prepared;
+
+pub use iterate::Batches;
+pub use prepared::{PlacedBatch, PreparedBatch};
 
 /// Bytes of offset and size, which stand before every batch and are not counted by its size field.
 pub const LOG_OVERHEAD: usize = 12;
@@ -442,120 +447,6 @@ pub fn check_crc(info: &BatchInfo, batch: &[u8]) -> Result<(), BatchError> {
 /// The checksum that a whole batch of this format should carry.
 pub fn compute_crc(magic: i8, batch: &[u8]) -> u32 {
     if magic == 2 { crc32c::crc32c(&batch[ATTRIBUTES_AT..]) } else { crc32fast::hash(&batch[MAGIC_AT..]) }
-}
-
-/// Iterator over the whole batches of a byte slice, of any mix of formats; each comes with its bytes.
-///
-/// Ends with `None` at the end *or* at a batch that is cut ([`Batches::remaining`] tells them apart); a header
-/// that cannot be one is an error, after which it ends. Checksums are not checked.
-#[derive(Clone, Debug)]
-pub struct Batches<'a> {
-    bytes: &'a [u8],
-    position: usize,
-    failed: bool,
-}
-
-impl<'a> Batches<'a> {
-    /// Iterates over `bytes`, which begins with a batch.
-    pub fn new(bytes: &'a [u8]) -> Batches<'a> {
-        Batches { bytes, position: 0, failed: false }
-    }
-
-    /// Position after the last batch that was returned: the valid prefix.
-    pub fn position(&self) -> usize {
-        self.position
-    }
-
-    /// Bytes after the last batch that was returned.
-    pub fn remaining(&self) -> usize {
-        self.bytes.len() - self.position
-    }
-
-    /// Iterates to the end; the position there.
-    pub fn last_position(mut self) -> usize {
-        while let Some(Ok(_)) = self.next() {}
-        self.position
-    }
-
-    fn read(&mut self) -> Result<Option<(BatchInfo, &'a [u8])>, BatchError> {
-        let rest = &self.bytes[self.position..];
-        match size_and_magic(rest) {
-            Ok((size_bytes, _)) if size_bytes <= rest.len() => {
-                let info = BatchInfo::parse(rest)?;
-                self.position += size_bytes;
-                Ok(Some((info, &rest[..size_bytes])))
-            }
-            Ok(_) | Err(BatchError::Incomplete { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl<'a> Iterator for Batches<'a> {
-    type Item = Result<(BatchInfo, &'a [u8]), BatchError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let next = self.read().transpose();
-        self.failed = !matches!(next, Some(Ok(_)));
-        next
-    }
-}
-
-/// A validated batch, ready for a leader's log: see `validator`.
-///
-/// `info` is exact for all formats: `base_offset` counts from 0 within its request, `last_offset_delta` and
-/// `records_count` are the true ones also of a compressed v0/v1 wrapper. The base offset and the leader epoch
-/// inside `bytes` mean nothing: [`PreparedBatch::place`] gives the bytes for the offset that the log chose.
-#[derive(Clone, PartialEq, Debug)]
-pub struct PreparedBatch {
-    /// The header as described above.
-    pub info: BatchInfo,
-    /// The whole batch.
-    pub bytes: Bytes,
-}
-
-/// A batch at its place in the log: write `head`, then `rest`. `head` replaces the first bytes of the batch,
-/// so that the bytes of the request need not be copied: one vectored write takes both.
-#[derive(Clone, PartialEq, Debug)]
-pub struct PlacedBatch {
-    /// The header as it will be read back from the log.
-    pub info: BatchInfo,
-    /// Offset, size, and leader epoch (v2) or CRC (v0, v1).
-    pub head: [u8; MAGIC_AT],
-    /// Everything from the magic on.
-    pub rest: Bytes,
-}
-
-impl PreparedBatch {
-    /// The batch with its first record at `base_offset`, appended under `leader_epoch`.
-    ///
-    /// Offsets inside of a compressed entry of format 0 are absolute: it is compressed anew, so that the size
-    /// of the result (`info.size_bytes`) may differ a little from that of `self`.
-    pub fn place(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> PlacedBatch {
-        if self.info.magic == 0 && self.info.is_compressed() && base_offset != 0 {
-            let (info, bytes) = super::convert::move_v0_wrapper(&self.info, &self.bytes, base_offset);
-            return PreparedBatch { info, bytes }.place_header(base_offset, leader_epoch);
-        }
-        self.place_header(base_offset, leader_epoch)
-    }
-
-    fn place_header(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> PlacedBatch {
-        let mut head = [0; MAGIC_AT];
-        head.copy_from_slice(&self.bytes[..MAGIC_AT]);
-        let mut info = self.info;
-        info.base_offset = base_offset;
-        if info.magic == 2 {
-            info.partition_leader_epoch = leader_epoch;
-            head[BASE_OFFSET_AT..SIZE_AT].copy_from_slice(&base_offset.to_be_bytes());
-            head[LEADER_EPOCH_AT..MAGIC_AT].copy_from_slice(&leader_epoch.to_be_bytes());
-        } else {
-            head[BASE_OFFSET_AT..SIZE_AT].copy_from_slice(&info.last_offset().to_be_bytes());
-        }
-        PlacedBatch { info, head, rest: self.bytes.slice(MAGIC_AT..) }
-    }
 }
 
 #[cfg(test)]

@@ -104,7 +104,8 @@ pub fn down_convert(
     let mut records_converted = 0;
     for batch in Batches::new(batches) {
         let (info, bytes) = batch?;
-        if info.is_control() {
+        // Compaction leaves batches without records, which Kafka does not open.
+        if info.is_control() || info.records_count == 0 {
             continue;
         }
         if info.compression()? == Compression::Zstd {

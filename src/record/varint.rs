@@ -28,10 +28,15 @@ pub enum VarintError {
 /// Reads an int at `*at`, which moves behind it.
 #[inline(always)]
 pub fn read_i32(bytes: &[u8], at: &mut usize) -> Result<i32, VarintError> {
-    match bytes.get(*at) {
-        Some(&byte) if byte < 0x80 => {
+    // One and two bytes, by far the most frequent, without a loop.
+    match bytes.get(*at..*at + 2) {
+        Some(&[first, _]) if first < 0x80 => {
             *at += 1;
-            Ok(zig_zag_i32(u32::from(byte)))
+            Ok(zig_zag_i32(u32::from(first)))
+        }
+        Some(&[first, second]) if second < 0x80 => {
+            *at += 2;
+            Ok(zig_zag_i32(u32::from(first & 0x7f) | u32::from(second) << 7))
         }
         _ => read_long_i32(bytes, at),
     }
@@ -54,10 +59,15 @@ fn read_long_i32(bytes: &[u8], at: &mut usize) -> Result<i32, VarintError> {
 /// Reads a long at `*at`, which moves behind it.
 #[inline(always)]
 pub fn read_i64(bytes: &[u8], at: &mut usize) -> Result<i64, VarintError> {
-    match bytes.get(*at) {
-        Some(&byte) if byte < 0x80 => {
+    // One and two bytes, by far the most frequent, without a loop.
+    match bytes.get(*at..*at + 2) {
+        Some(&[first, _]) if first < 0x80 => {
             *at += 1;
-            Ok(zig_zag_i64(u64::from(byte)))
+            Ok(zig_zag_i64(u64::from(first)))
+        }
+        Some(&[first, second]) if second < 0x80 => {
+            *at += 2;
+            Ok(zig_zag_i64(u64::from(first & 0x7f) | u64::from(second) << 7))
         }
         _ => read_long_i64(bytes, at),
     }

@@ -1,4 +1,5 @@
 use super::*;
+use bytes::Bytes;
 
 fn v2(base_offset: i64, records: &[u8]) -> Vec<u8> {
     let mut batch = vec![0; V2_HEADER_SIZE];

@@ -75,6 +75,18 @@ fn append_time_stays() {
 }
 
 #[test]
+fn batches_without_records_are_passed_over() {
+    for compression in CODECS {
+        let mut empty = batch(&[4], compression)[..V2_HEADER_SIZE].to_vec();
+        empty[8..12].copy_from_slice(&49i32.to_be_bytes());
+        empty[57..61].fill(0);
+        let empty = Bytes::from(empty);
+        assert_eq!(converted(&empty, 1, 0), []);
+        assert_eq!(read_all(&empty, &Limits::default()).unwrap(), []);
+    }
+}
+
+#[test]
 fn zstd_is_refused() {
     let set = [&batch(&[0], Compression::None)[..], &batch(&[1], Compression::Zstd)].concat();
     let error = down_convert(&set.into(), 1, 0, &Limits::default()).unwrap_err();

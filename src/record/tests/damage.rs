@@ -58,7 +58,7 @@ fn damage(rng: &mut Rng, set: &mut Vec<u8>) {
 fn damaged_sets_never_panic_and_accepted_ones_are_sound() {
     let mut rng = Rng::seeded("damaged_sets_never_panic_and_accepted_ones_are_sound");
     let (mut accepted, mut refused) = (0, 0);
-    for _ in 0..300 {
+    for _ in 0..150 {
         let magic = rng.below(3) as i8;
         let compression = CODECS[rng.below(5) as usize];
         if !exists(magic, compression) {
@@ -66,6 +66,9 @@ fn damaged_sets_never_panic_and_accepted_ones_are_sound() {
         }
         let mut records = random_records(&mut rng, magic);
         records.truncate(8);
+        for record in &mut records {
+            record.value = record.value.take().map(|value| value.slice(..value.len().min(2000)));
+        }
         let set = build(BatchOptions { magic, compression, ..Default::default() }, &records);
         for _ in 0..20 {
             let mut bad = set.to_vec();
@@ -108,7 +111,7 @@ fn damaged_sets_never_panic_and_accepted_ones_are_sound() {
 #[test]
 fn streamed_and_direct_walks_agree() {
     let mut rng = Rng::seeded("streamed_and_direct_walks_agree");
-    for _ in 0..150 {
+    for _ in 0..60 {
         let mut records = random_records(&mut rng, 2);
         if rng.below(3) == 0 {
             // Larger than the window.
