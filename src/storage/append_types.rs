@@ -69,7 +69,7 @@ impl FollowerRecords {
         let mut batches = SmallVec::new();
         let mut iterator = Batches::new(&records);
         let mut last_offset = -1;
-        while let Some(batch) = iterator.next() {
+        for batch in iterator.by_ref() {
             let (info, bytes) = batch.map_err(|error| AppendError::Corrupt(error.to_string()))?;
             check_crc(&info, bytes).map_err(|error| AppendError::Corrupt(error.to_string()))?;
             if info.last_offset() <= last_offset || info.base_offset < 0 || info.last_offset_delta < 0 {

@@ -255,8 +255,9 @@ impl<'a> Loader<'a> {
     /// Gives the number of bytes that were cut off.
     fn recover_segment(&mut self, at: usize, with_epochs: bool) -> io::Result<u32> {
         let base_offset = self.segments[at].file.base_offset;
-        let before = self.sealed_until(at);
-        let mut producers = self.producers_at(&before, base_offset, false)?;
+        // While segments are still collected, only those before are known.
+        let known = if with_epochs { self.segments.len() } else { at };
+        let mut producers = self.producers_at(&self.sealed_until(known), base_offset, false)?;
         let file = self.segments[at].file.clone();
         let known = self.epochs.as_ref().map_or(0, |epochs| epochs.entries().len());
         let epochs = if with_epochs { self.epochs.as_mut() } else { None };

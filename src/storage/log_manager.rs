@@ -333,8 +333,13 @@ impl LogManager {
         &self,
         mut work: impl FnMut(&LogDir) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let online = self.dirs.iter().filter(|dir| dir.is_online());
-        online.fold(Ok(()), |result, dir| work(dir).and(result))
+        let mut result = Ok(());
+        for dir in self.dirs.iter().filter(|dir| dir.is_online()) {
+            if let Err(error) = work(dir) {
+                result = Err(error);
+            }
+        }
+        result
     }
 
     /// Writes the recovery points of all logs; `claimed` are the states of those that partitions own. Only

@@ -1,0 +1,5 @@
+//! Log directories that Apache Kafka wrote, opened by us; what we leave, compared with what Kafka leaves.
+
+mod dump;
+mod fixtures;
+mod support;
