@@ -30,7 +30,7 @@ pub fn configuration_md() -> String {
     }
     section(&mut page, "Only dynamic, for brokers", dynamic::DYNAMIC_ONLY.iter(), |_| None);
     page.push_str(
-        "\n# Topics\n\nSet with `kafka-topics.sh --config` or `kafka-configs.sh --entity-type topics`; what a topic \
+        "\n## Topics\n\nSet with `kafka-topics.sh --config` or `kafka-configs.sh --entity-type topics`; what a topic \
          does not set, the broker's key gives.\n",
     );
     section(&mut page, "Keys of topics", topic::TOPIC.iter().map(|row| &row.key), |key| {
@@ -38,7 +38,7 @@ pub fn configuration_md() -> String {
         Some(server.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
     });
     let releases: Vec<String> = IbpVersion::all().map(|version| format!("`{version}`")).collect();
-    page.push_str("\n# Releases\n\n");
+    page.push_str("\n## Releases\n\n");
     for line in releases.chunks(12) {
         page.push_str(&line.join(" "));
         page.push('\n');

@@ -212,3 +212,87 @@ fn dynamic_values_replace_synonyms() {
     assert_eq!(config.with_broker_id(1001).value("broker.id"), Some(&Value::Int(1001)));
     assert!(BrokerConfig::is_dynamic("log.retention.ms") && !BrokerConfig::is_dynamic("broker.id"));
 }
+
+/// Keys that say they have an effect while what reads them has not landed yet. A release has none.
+const PENDING: &[&str] = &[
+    "broker.id.generation.enable",
+    "reserved.broker.max.id",
+    "num.network.threads",
+    "num.io.threads",
+    "background.threads",
+    "socket.connection.setup.timeout.ms",
+    "socket.connection.setup.timeout.max.ms",
+    "zookeeper.connect",
+    "zookeeper.session.timeout.ms",
+    "zookeeper.connection.timeout.ms",
+    "advertised.listeners",
+    "control.plane.listener.name",
+    "socket.send.buffer.bytes",
+    "socket.receive.buffer.bytes",
+    "socket.request.max.bytes",
+    "max.connections.per.ip",
+    "max.connections.per.ip.overrides",
+    "max.connections",
+    "connections.max.idle.ms",
+    "broker.rack",
+    "log.retention.check.interval.ms",
+    "log.cleanup.policy",
+    "log.flush.offset.checkpoint.interval.ms",
+    "log.flush.start.offset.checkpoint.interval.ms",
+    "num.recovery.threads.per.data.dir",
+    "auto.create.topics.enable",
+    "min.insync.replicas",
+    "log.message.format.version",
+    "log.message.timestamp.type",
+    "log.message.timestamp.difference.max.ms",
+    "log.message.downconversion.enable",
+    "controller.socket.timeout.ms",
+    "replica.lag.time.max.ms",
+    "replica.socket.timeout.ms",
+    "replica.socket.receive.buffer.bytes",
+    "replica.fetch.max.bytes",
+    "replica.fetch.wait.max.ms",
+    "replica.fetch.backoff.ms",
+    "replica.fetch.min.bytes",
+    "replica.fetch.response.max.bytes",
+    "num.replica.fetchers",
+    "replica.high.watermark.checkpoint.interval.ms",
+    "security.inter.broker.protocol",
+    "controlled.shutdown.max.retries",
+    "controlled.shutdown.retry.backoff.ms",
+    "controlled.shutdown.enable",
+    "max.incremental.fetch.session.cache.slots",
+    "fetch.max.bytes",
+    "compression.type",
+];
+
+fn sources_outside(dir: &std::path::Path, out: &mut String) {
+    for entry in std::fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && !path.ends_with("src/config") {
+            sources_outside(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push_str(&std::fs::read_to_string(&path).expect("a source"));
+        }
+    }
+}
+
+/// "Effect: yes" is a promise: something outside this module must read the field, or a field of the topics that the
+/// key gives its default.
+#[test]
+fn keys_with_an_effect_are_read() {
+    let mut text = String::new();
+    sources_outside(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
+    let words: std::collections::HashSet<&str> =
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let is_word = |key: &str| words.contains(key.replace('.', "_").as_str());
+    let is_read = |name: &str| {
+        let topics = def::topic::TOPIC.iter().filter(|row| row.server_defaults.contains(&name));
+        is_word(name) || FOLDED.contains(&name) || topics.map(|row| row.key.name).any(is_word)
+    };
+    let unread: Vec<&str> = def::broker_keys()
+        .filter(|key| key.effect == Effect::Now && !is_read(key.name) && !PENDING.contains(&key.name))
+        .map(|key| key.name)
+        .collect();
+    assert!(unread.is_empty(), "nothing reads {unread:?}");
+}
