@@ -174,7 +174,7 @@ fn absences_hold() {
             found.push(format!("{name}: async in a machine"));
         }
     }
-    found.extend(absent_outside("zookeeper_client", &["src/zk/"]));
+    found.extend(absent_outside("zookeeper_client::", &["src/zk/"]));
     found.extend(absent_outside("tokio::net", &["src/network/"]));
     let files =
         ["src/storage/file.rs", "src/config/properties.rs", "src/network/tls.rs", "src/tools/", "src/bin/"];

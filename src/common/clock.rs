@@ -18,3 +18,42 @@ pub fn monotonic_ms() -> i64 {
 pub fn deadline_after_ms(ms: i64) -> Instant {
     Instant::now() + Duration::from_millis(ms.max(0) as u64)
 }
+
+/// Calendar fields of a moment in the machine's time zone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LocalTime {
+    /// Year.
+    pub year: i32,
+    /// Month, 1 to 12.
+    pub month: i32,
+    /// Day of the month.
+    pub day: i32,
+    /// Hour, 0 to 23.
+    pub hour: i32,
+    /// Minute.
+    pub minute: i32,
+    /// Second.
+    pub second: i32,
+    /// Millisecond.
+    pub millisecond: i32,
+}
+
+/// The calendar fields of `ms` since 1970.
+pub fn local_time(ms: i64) -> LocalTime {
+    let seconds: libc::time_t = ms.div_euclid(1000);
+    // SAFETY: an all-zero tm is valid, and both pointers live across the call.
+    let fields = unsafe {
+        let mut fields: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&seconds, &mut fields);
+        fields
+    };
+    LocalTime {
+        year: fields.tm_year + 1900,
+        month: fields.tm_mon + 1,
+        day: fields.tm_mday,
+        hour: fields.tm_hour,
+        minute: fields.tm_min,
+        second: fields.tm_sec,
+        millisecond: ms.rem_euclid(1000) as i32,
+    }
+}

@@ -1,7 +1,9 @@
 //! Floor 3: what the controller has told this broker about the cluster.
 
 pub mod cache;
+pub mod producer_ids;
 pub mod snapshot;
 
 pub use cache::MetadataCache;
+pub use producer_ids::ProducerIds;
 pub use snapshot::{BrokerNode, ClusterSnapshot, Endpoint, PartitionMetadata, TopicMetadata};

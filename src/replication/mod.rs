@@ -1,1 +1,19 @@
-//! (replication)
+//! Floor 4: the partitions that this broker hosts, and what is done with them.
+//!
+//! [`partition_machine`] decides (role, high watermark); [`partition`] owns machine and log behind one
+//! mutex; [`drain`] coalesces appends; [`fetch`] reads, and waits without polling ([`watch`]);
+//! [`fetch_session`] keeps KIP-227 sessions; [`replica_manager`] is the list of all partitions.
+
+pub mod drain;
+pub mod error;
+pub mod fetch;
+pub mod fetch_session;
+pub mod partition;
+pub mod partition_machine;
+pub mod replica_manager;
+pub mod ticket;
+pub mod watch;
+
+pub use error::PartitionError;
+pub use partition::Partition;
+pub use replica_manager::ReplicaManager;

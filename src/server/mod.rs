@@ -1,1 +1,12 @@
-//! (server)
+//! Floor 7: builds everything, in order, and takes it apart again. The only place that constructs.
+
+pub mod broker;
+pub mod command_line;
+pub mod config_changes;
+pub mod housekeeping;
+pub mod log_files;
+pub mod logging;
+pub mod parts;
+pub mod session;
+pub mod startup;
+pub mod transport;

@@ -1,0 +1,154 @@
+//! Fetch, versions 0-12.
+//!
+//! Versions 0-2 cut hard at the partition's limit; 3 brings the limit of the whole answer and at least one
+//! batch (KIP-74), 4 read_committed (KIP-98), 7 sessions (KIP-227), 9 leader epochs (KIP-320), 11 racks
+//! (KIP-392), 12 divergence. Batches in formats that a version cannot carry are converted down (0-1: magic 0,
+//! 2-3: magic 1). Left out: followers (replication is not in this release), reading from a follower.
+
+use super::down_conversion;
+use crate::common::ErrorCode;
+use crate::handlers::dispatch::{Broker, Call};
+use crate::handlers::errors::{not_hosted_code, partition_error_code};
+use crate::network::{Dispatch, Outcome};
+use crate::protocol::Records;
+use crate::protocol::messages::fetch::{
+    AbortedTransaction, FetchRequest, FetchResponse, FetchablePartitionResponse, FetchableTopicResponse,
+};
+use crate::replication::fetch::{FetchError, FetchLimits, PartitionAnswer, PartitionRequest};
+use crate::replication::fetch_session::{Fetched, SessionError, SessionRequest};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// From this version on clients know KAFKA_STORAGE_ERROR.
+const STORAGE_ERROR_VERSION_MIN: i16 = 6;
+/// From this version on the first batch is returned whole.
+const ONE_BATCH_VERSION_MIN: i16 = 3;
+const READ_COMMITTED: i8 = 1;
+
+/// Starts a fetch, or continues its session.
+pub fn handle(broker: &Arc<Broker>, call: Call, request: FetchRequest) -> Dispatch {
+    let hard_limit = call.version < ONE_BATCH_VERSION_MIN;
+    let asked_max = if hard_limit { i32::MAX } else { request.max_bytes };
+    let limits = FetchLimits {
+        bytes_min: size(request.min_bytes),
+        bytes_max: size(asked_max.min(broker.config.fetch_max_bytes)),
+        one_batch_at_least: !hard_limit,
+        read_committed: request.isolation_level == READ_COMMITTED,
+    };
+    let wait_ms_max = i64::from(request.max_wait_ms);
+    let session = session_request(request);
+    match broker.sessions.fetch(session, limits, wait_ms_max) {
+        Err(error) => {
+            let code = match error {
+                SessionError::NotFound => ErrorCode::FetchSessionIdNotFound,
+                SessionError::WrongEpoch => ErrorCode::InvalidFetchSessionEpoch,
+            };
+            Dispatch::reply(call.respond(&FetchResponse { error_code: code.code(), ..Default::default() }))
+        }
+        Ok(wait) => {
+            let broker = Arc::clone(broker);
+            Dispatch::Pending(Box::pin(async move {
+                let fetched = wait.await;
+                let response = respond(&broker, &call, fetched).await;
+                Outcome::Reply(call.respond(&response))
+            }))
+        }
+    }
+}
+
+fn size(value: i32) -> usize {
+    value.max(0) as usize
+}
+
+fn session_request(request: FetchRequest) -> SessionRequest {
+    let mut partitions = Vec::new();
+    for topic in request.topics {
+        for partition in topic.partitions {
+            partitions.push(PartitionRequest {
+                topic: topic.topic.clone(),
+                partition: partition.partition,
+                current_leader_epoch: partition.current_leader_epoch,
+                fetch_offset: partition.fetch_offset,
+                bytes_max: size(partition.partition_max_bytes),
+            });
+        }
+    }
+    let forgotten = request
+        .forgotten_topics_data
+        .into_iter()
+        .flat_map(|topic| topic.partitions.into_iter().map(move |partition| (topic.topic.clone(), partition)))
+        .collect();
+    SessionRequest {
+        session_id: request.session_id,
+        session_epoch: request.session_epoch,
+        partitions,
+        forgotten,
+        from_follower: request.replica_id >= 0,
+    }
+}
+
+async fn respond(broker: &Broker, call: &Call, fetched: Fetched) -> FetchResponse {
+    let mut response = FetchResponse { session_id: fetched.session_id, ..Default::default() };
+    let mut places = HashMap::new();
+    for answer in fetched.answers {
+        let place = *places.entry(answer.topic.clone()).or_insert_with(|| {
+            response
+                .responses
+                .push(FetchableTopicResponse { topic: answer.topic.clone(), ..Default::default() });
+            response.responses.len() - 1
+        });
+        let partition = partition_response(broker, call, answer).await;
+        response.responses[place].partition_responses.push(partition);
+    }
+    response
+}
+
+async fn partition_response(
+    broker: &Broker,
+    call: &Call,
+    answer: PartitionAnswer,
+) -> FetchablePartitionResponse {
+    let mut partition = FetchablePartitionResponse {
+        partition: answer.partition,
+        error_code: error_code(broker, call, &answer).code(),
+        high_watermark: answer.high_watermark,
+        last_stable_offset: answer.last_stable_offset,
+        log_start_offset: answer.log_start_offset,
+        aborted_transactions: None,
+        record_set: Some(Records::Memory(Bytes::new())),
+        ..Default::default()
+    };
+    let Some(read) = answer.read else { return partition };
+    partition.aborted_transactions = read.aborted_transactions.as_ref().map(|aborted| {
+        let one = |t: &crate::storage::AbortedTransaction| AbortedTransaction {
+            producer_id: t.producer_id,
+            first_offset: t.first_offset,
+            ..Default::default()
+        };
+        aborted.iter().map(one).collect()
+    });
+    let Some(slice) = read.records else { return partition };
+    match down_conversion::magic_max(call.version) {
+        None => partition.record_set = Some(Records::File(slice)),
+        Some(magic_max) => match down_conversion::convert(slice, magic_max, read.start.offset).await {
+            Ok(records) => partition.record_set = Some(records),
+            Err(code) => partition.error_code = code.code(),
+        },
+    }
+    partition
+}
+
+fn error_code(broker: &Broker, call: &Call, answer: &PartitionAnswer) -> ErrorCode {
+    let code = match &answer.error {
+        None => ErrorCode::None,
+        Some(FetchError::Refused(error)) => partition_error_code(error),
+        Some(FetchError::NotHosted) => {
+            not_hosted_code(&broker.metadata.current(), &answer.topic, answer.partition)
+        }
+    };
+    if code == ErrorCode::KafkaStorageError && call.version < STORAGE_ERROR_VERSION_MIN {
+        return ErrorCode::NotLeaderOrFollower;
+    }
+    code
+}

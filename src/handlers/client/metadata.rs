@@ -1,0 +1,196 @@
+//! Metadata, versions 0-11.
+//!
+//! Version 0 asks for all topics with an empty list, later ones with null. A topic that is not there is made
+//! if the broker (`auto.create.topics.enable`) and, from version 4, the request allow it; the client hears
+//! LEADER_NOT_AVAILABLE and asks again. Versions 10-11 carry topic ids, but only names may be asked for
+//! (KIP-516 in 2.8). Left out: authorized operations, until there is an authorizer.
+
+use crate::common::ErrorCode;
+use crate::handlers::dispatch::{Broker, Call};
+use crate::metadata::{ClusterSnapshot, PartitionMetadata, TopicMetadata};
+use crate::network::{Dispatch, Outcome};
+use crate::protocol::messages::metadata::{
+    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+    MetadataResponseTopic,
+};
+use bytestring::ByteString;
+use std::sync::Arc;
+
+/// From this version on a leader without the client's listener is LISTENER_NOT_FOUND.
+const LISTENER_ERROR_VERSION_MIN: i16 = 6;
+/// From this version on replicas that are down are listed all the same.
+const ALL_REPLICAS_VERSION_MIN: i16 = 1;
+const TOPIC_ID_VERSION_MIN: i16 = 10;
+const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+
+/// What the client wants to hear of.
+enum Wanted {
+    All,
+    Topics(Vec<ByteString>),
+    /// A request that 2.8.2 refuses; the names that it had.
+    Invalid(Vec<ByteString>),
+}
+
+/// Answers at once, unless topics must be made first.
+pub fn handle(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dispatch {
+    let cluster = broker.metadata.current();
+    let allow_auto_create = request.allow_auto_topic_creation && broker.config.auto_create_topics_enable;
+    let names = match wanted(&call, request) {
+        Wanted::All => {
+            let topics = cluster.topics.iter().map(|(name, topic)| describe(&cluster, &call, name, topic));
+            return reply(broker, &call, &cluster, topics.collect());
+        }
+        Wanted::Invalid(names) => {
+            let refuse = |name| failed_topic(&name, ErrorCode::InvalidRequest);
+            return reply(broker, &call, &cluster, names.into_iter().map(refuse).collect());
+        }
+        Wanted::Topics(names) => names,
+    };
+    let (mut topics, mut missing) = (Vec::with_capacity(names.len()), Vec::new());
+    for name in names {
+        match cluster.topic(&name) {
+            Some(topic) => topics.push(describe(&cluster, &call, &name, topic)),
+            None => missing.push(name),
+        }
+    }
+    if missing.is_empty() {
+        return reply(broker, &call, &cluster, topics);
+    }
+    if !allow_auto_create {
+        topics.extend(missing.iter().map(|name| failed_topic(name, unknown_code(broker, name))));
+        return reply(broker, &call, &cluster, topics);
+    }
+    let background = Arc::clone(broker);
+    let task = broker.background.spawn(async move {
+        for name in missing {
+            // A name of its own: the request's frame need not wait for ZooKeeper.
+            let code = background.admin.auto_create(&name, &background.metadata.current()).await;
+            topics.push(failed_topic(&name, code));
+        }
+        let cluster = background.metadata.current();
+        Outcome::Reply(call.respond(&response(&background, &call, &cluster, topics)))
+    });
+    Dispatch::Pending(Box::pin(async move {
+        task.await.unwrap_or_else(|error| Outcome::Close(format!("topic creation failed: {error}")))
+    }))
+}
+
+fn wanted(call: &Call, request: MetadataRequest) -> Wanted {
+    let Some(topics) = request.topics else { return Wanted::All };
+    if call.version == 0 && topics.is_empty() {
+        return Wanted::All;
+    }
+    let by_id = call.version >= TOPIC_ID_VERSION_MIN
+        && topics.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_zero());
+    let mut names: Vec<ByteString> = topics.into_iter().map(|topic| topic.name.unwrap_or_default()).collect();
+    if by_id {
+        return Wanted::Invalid(names);
+    }
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    Wanted::Topics(names)
+}
+
+fn unknown_code(broker: &Broker, name: &str) -> ErrorCode {
+    if broker.admin.is_valid_name(name) {
+        ErrorCode::UnknownTopicOrPartition
+    } else {
+        ErrorCode::InvalidTopicException
+    }
+}
+
+fn reply(
+    broker: &Broker,
+    call: &Call,
+    cluster: &ClusterSnapshot,
+    topics: Vec<MetadataResponseTopic>,
+) -> Dispatch {
+    Dispatch::reply(call.respond(&response(broker, call, cluster, topics)))
+}
+
+fn response(
+    broker: &Broker,
+    call: &Call,
+    cluster: &ClusterSnapshot,
+    topics: Vec<MetadataResponseTopic>,
+) -> MetadataResponse {
+    let brokers = cluster.brokers.values().filter_map(|node| {
+        let endpoint = node.endpoint(&call.connection.listener)?;
+        Some(MetadataResponseBroker {
+            node_id: node.id,
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            rack: node.rack.clone(),
+            ..Default::default()
+        })
+    });
+    MetadataResponse {
+        brokers: brokers.collect(),
+        cluster_id: Some(broker.cluster_id.clone()),
+        controller_id: cluster.controller_id.unwrap_or(-1),
+        topics,
+        ..Default::default()
+    }
+}
+
+fn failed_topic(name: &ByteString, code: ErrorCode) -> MetadataResponseTopic {
+    let is_internal = INTERNAL_TOPICS.contains(&&**name);
+    MetadataResponseTopic { error_code: code.code(), name: name.clone(), is_internal, ..Default::default() }
+}
+
+fn describe(
+    cluster: &ClusterSnapshot,
+    call: &Call,
+    name: &ByteString,
+    topic: &TopicMetadata,
+) -> MetadataResponseTopic {
+    let partitions =
+        topic.partitions.iter().map(|(index, state)| describe_partition(cluster, call, *index, state));
+    MetadataResponseTopic {
+        name: name.clone(),
+        topic_id: topic.topic_id,
+        is_internal: INTERNAL_TOPICS.contains(&&**name),
+        partitions: partitions.collect(),
+        ..Default::default()
+    }
+}
+
+/// Source of the rules: Kafka 2.8.2 `MetadataCache.getPartitionMetadata`.
+fn describe_partition(
+    cluster: &ClusterSnapshot,
+    call: &Call,
+    partition_index: i32,
+    state: &PartitionMetadata,
+) -> MetadataResponsePartition {
+    let listener = &*call.connection.listener;
+    let reachable = |id: &i32| cluster.brokers.get(id).is_some_and(|node| node.endpoint(listener).is_some());
+    let alive = |ids: &[i32]| ids.iter().copied().filter(|id| reachable(id)).collect::<Vec<_>>();
+    let lists_all = call.version >= ALL_REPLICAS_VERSION_MIN;
+    let (replica_nodes, isr_nodes) = if lists_all {
+        (state.replicas.clone(), state.in_sync_replicas.clone())
+    } else {
+        (alive(&state.replicas), alive(&state.in_sync_replicas))
+    };
+    let offline = |id: &i32| !reachable(id) || state.offline_replicas.contains(id);
+    let error = if !reachable(&state.leader) {
+        if cluster.brokers.contains_key(&state.leader) && call.version >= LISTENER_ERROR_VERSION_MIN {
+            ErrorCode::ListenerNotFound
+        } else {
+            ErrorCode::LeaderNotAvailable
+        }
+    } else if replica_nodes.len() < state.replicas.len() || isr_nodes.len() < state.in_sync_replicas.len() {
+        ErrorCode::ReplicaNotAvailable
+    } else {
+        ErrorCode::None
+    };
+    MetadataResponsePartition {
+        error_code: error.code(),
+        partition_index,
+        leader_id: if reachable(&state.leader) { state.leader } else { -1 },
+        leader_epoch: state.leader_epoch,
+        replica_nodes,
+        isr_nodes,
+        offline_replicas: state.replicas.iter().copied().filter(offline).collect(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,190 @@
+//! From a frame to a handler and back.
+
+use super::{client, table};
+use crate::admin::Admin;
+use crate::common::{BrokerId, ErrorCode};
+use crate::config::BrokerConfig;
+use crate::metadata::{MetadataCache, ProducerIds};
+use crate::network::{ConnectionInfo, Dispatch, Outcome, Service};
+use crate::protocol::{
+    ApiKey, ApiRequest, Frame, Message, Reader, RequestHeader, decode_request_header, encode_response,
+};
+use crate::replication::fetch_session::FetchSessions;
+use crate::replication::{ReplicaManager, drain};
+use crate::storage::LogManager;
+use bytes::Bytes;
+use bytestring::ByteString;
+use log::{Level, log_enabled, trace};
+use std::future::Future;
+use std::sync::Arc;
+
+/// The collaborators of all handlers.
+pub struct Broker {
+    /// This broker.
+    pub id: BrokerId,
+    /// Epoch of its registration (czxid), for the fence of KIP-380.
+    pub epoch: std::sync::atomic::AtomicI64,
+    /// The cluster's id.
+    pub cluster_id: ByteString,
+    /// Its configuration.
+    pub config: Arc<BrokerConfig>,
+    /// What the controller said.
+    pub metadata: Arc<MetadataCache>,
+    /// The partitions.
+    pub replicas: Arc<ReplicaManager>,
+    /// Fetch sessions.
+    pub sessions: FetchSessions,
+    /// Ids for idempotent producers.
+    pub producer_ids: ProducerIds,
+    /// Topics and configurations.
+    pub admin: Admin,
+    /// The log directories.
+    pub logs: Arc<LogManager>,
+    /// Where work goes that is not a connection's own.
+    pub background: tokio::runtime::Handle,
+}
+
+/// What a handler knows about its request besides the message.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Which API.
+    pub api: ApiKey,
+    /// Its version.
+    pub version: i16,
+    /// Comes back in the response.
+    pub correlation_id: i32,
+    /// How the client calls itself.
+    pub client_id: Option<ByteString>,
+    /// Who asks.
+    pub connection: Arc<ConnectionInfo>,
+}
+
+impl Call {
+    fn new(api: ApiKey, header: RequestHeader, connection: &Arc<ConnectionInfo>) -> Call {
+        Call {
+            api,
+            version: header.api_version,
+            correlation_id: header.correlation_id,
+            client_id: header.client_id,
+            connection: Arc::clone(connection),
+        }
+    }
+
+    /// A response as it goes out.
+    pub fn respond<M: Message>(&self, response: &M) -> Frame {
+        encode_response(self.correlation_id, self.api, self.version, response)
+    }
+
+    /// The answer to bytes that are no request; Kafka's words.
+    fn unreadable(&self, error: impl std::fmt::Display) -> Dispatch {
+        Dispatch::close(format!(
+            "Error getting request for apiKey: {}, apiVersion: {}, connectionId: {}, listenerName: ListenerName({}), principal: User:ANONYMOUS: {error}",
+            self.api.name(),
+            self.version,
+            self.connection.id,
+            self.connection.listener
+        ))
+    }
+}
+
+/// A handler that answers at once.
+pub fn answer<R: ApiRequest>(
+    broker: &Arc<Broker>,
+    call: Call,
+    body: &mut Reader,
+    handle: impl FnOnce(&Broker, &Call, R) -> R::Response,
+) -> Dispatch {
+    match R::decode(body, call.version) {
+        Ok(request) => Dispatch::reply(call.respond(&handle(broker, &call, request))),
+        Err(error) => call.unreadable(error),
+    }
+}
+
+/// A handler that dispatches by itself.
+pub fn dispatch_with<R: ApiRequest>(
+    broker: &Arc<Broker>,
+    call: Call,
+    body: &mut Reader,
+    handle: impl FnOnce(&Arc<Broker>, Call, R) -> Dispatch,
+) -> Dispatch {
+    match R::decode(body, call.version) {
+        Ok(request) => handle(broker, call, request),
+        Err(error) => call.unreadable(error),
+    }
+}
+
+/// A handler that awaits: it runs on the background runtime, so that a client that leaves does not stop it
+/// half-way.
+pub fn answer_later<R, F>(
+    broker: &Arc<Broker>,
+    call: Call,
+    body: &mut Reader,
+    handle: impl FnOnce(Arc<Broker>, Call, R) -> F,
+) -> Dispatch
+where
+    R: ApiRequest,
+    F: Future<Output = R::Response> + Send + 'static,
+{
+    let request = match R::decode(body, call.version) {
+        Ok(request) => request,
+        Err(error) => return call.unreadable(error),
+    };
+    let work = handle(Arc::clone(broker), call.clone(), request);
+    let task = broker.background.spawn(async move { Outcome::Reply(call.respond(&work.await)) });
+    Dispatch::Pending(Box::pin(async move {
+        task.await.unwrap_or_else(|error| Outcome::Close(format!("the handler failed: {error}")))
+    }))
+}
+
+/// The broker as a connection sees it.
+pub struct Dispatcher {
+    broker: Arc<Broker>,
+}
+
+impl Dispatcher {
+    /// Serves `broker`.
+    pub fn new(broker: Arc<Broker>) -> Dispatcher {
+        Dispatcher { broker }
+    }
+}
+
+impl Service for Dispatcher {
+    fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Dispatch {
+        let guess = frame.first_chunk::<2>().map_or(-1, |head| i16::from_be_bytes(*head));
+        let mut body = Reader::new(frame);
+        let (header, api) = match decode_request_header(&mut body) {
+            Ok(decoded) => decoded,
+            Err(_) => {
+                return Dispatch::close(format!(
+                    "Error parsing request header. Our best guess of the apiKey is: {guess}"
+                ));
+            }
+        };
+        let call = Call::new(api, header, connection);
+        if log_enabled!(target: "kafka.request.logger", Level::Trace) {
+            trace!(target: "kafka.request.logger", "{} v{} correlation {} from {}",
+                api.name(), call.version, call.correlation_id, connection.id);
+        }
+        let Some(entry) = table::find(api) else {
+            return Dispatch::close(format!("Received request api key {} which is not enabled", api.name()));
+        };
+        if !(entry.min_version..=entry.max_version).contains(&call.version) {
+            if api == ApiKey::ApiVersions {
+                return client::api_versions::refuse_version(&call);
+            }
+            return call.unreadable(format_args!("unsupported version {}", call.version));
+        }
+        (entry.handle)(&self.broker, call, &mut body)
+    }
+
+    fn start_worker(&self) {
+        drain::start_on_this_worker();
+    }
+}
+
+impl From<ErrorCode> for Outcome {
+    /// For requests without an answer: the connection ends and says why in the log.
+    fn from(code: ErrorCode) -> Outcome {
+        Outcome::Close(format!("request failed with {}", code.name()))
+    }
+}

@@ -1,0 +1,23 @@
+//! What the controller asks, over the wire or, if it runs in this process, directly.
+
+pub mod leader_and_isr;
+pub mod stop_replica;
+pub mod update_metadata;
+
+use super::dispatch::Broker;
+use crate::common::{ControllerEpoch, ErrorCode};
+use log::info;
+use std::sync::atomic::Ordering;
+
+/// The fences of KIP-380 and of the controller epoch, in Kafka's order. An epoch that passes is remembered.
+fn fence(broker: &Broker, broker_epoch: i64, controller_epoch: ControllerEpoch) -> Result<(), ErrorCode> {
+    let own = broker.epoch.load(Ordering::Acquire);
+    if broker_epoch != -1 && broker_epoch < own {
+        info!(target: "state.change.logger", "Received a controller request with broker epoch {broker_epoch} smaller than the current broker epoch {own}");
+        return Err(ErrorCode::StaleBrokerEpoch);
+    }
+    if !broker.replicas.note_controller_epoch(controller_epoch) {
+        return Err(ErrorCode::StaleControllerEpoch);
+    }
+    Ok(())
+}

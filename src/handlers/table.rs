@@ -1,0 +1,63 @@
+//! The list of APIs that this broker serves. What is not here is neither advertised nor answered.
+
+use super::dispatch::{Broker, Call, answer, answer_later, dispatch_with};
+use super::{client, inter_broker};
+use crate::network::Dispatch;
+use crate::protocol::{ApiKey, Reader};
+use std::sync::Arc;
+
+/// Decodes the body and dispatches the request.
+pub type Handle = fn(&Arc<Broker>, Call, &mut Reader) -> Dispatch;
+
+/// One API.
+pub struct Api {
+    /// Its key.
+    pub key: ApiKey,
+    /// Oldest version served.
+    pub min_version: i16,
+    /// Newest version served.
+    pub max_version: i16,
+    /// False for what only the controller sends, as long as other brokers are not supported in that role.
+    pub advertised: bool,
+    /// What serves it.
+    pub handle: Handle,
+}
+
+const fn api(key: ApiKey, max_version: i16, handle: Handle) -> Api {
+    Api { key, min_version: 0, max_version, advertised: true, handle }
+}
+
+/// All of them, by key.
+pub const TABLE: &[Api] = &[
+    api(ApiKey::Produce, 9, |b, c, r| dispatch_with(b, c, r, client::produce::handle)),
+    api(ApiKey::Fetch, 12, |b, c, r| dispatch_with(b, c, r, client::fetch::handle)),
+    api(ApiKey::ListOffsets, 6, |b, c, r| answer(b, c, r, client::list_offsets::handle)),
+    api(ApiKey::Metadata, 11, |b, c, r| dispatch_with(b, c, r, client::metadata::handle)),
+    api(ApiKey::LeaderAndIsr, 5, |b, c, r| answer_later(b, c, r, inter_broker::leader_and_isr::handle)),
+    api(ApiKey::StopReplica, 3, |b, c, r| answer_later(b, c, r, inter_broker::stop_replica::handle)),
+    api(ApiKey::UpdateMetadata, 7, |b, c, r| answer_later(b, c, r, inter_broker::update_metadata::handle)),
+    api(ApiKey::ApiVersions, 3, |b, c, r| answer(b, c, r, client::api_versions::handle)),
+    api(ApiKey::DeleteRecords, 2, |b, c, r| answer_later(b, c, r, client::delete_records::handle)),
+    api(ApiKey::InitProducerId, 4, |b, c, r| answer_later(b, c, r, client::init_producer_id::handle)),
+    api(ApiKey::OffsetForLeaderEpoch, 4, |b, c, r| answer(b, c, r, client::offset_for_leader_epoch::handle)),
+];
+
+/// The entry of a key.
+pub fn find(key: ApiKey) -> Option<&'static Api> {
+    TABLE.iter().find(|api| api.key == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_ascend_and_versions_exist() {
+        for pair in TABLE.windows(2) {
+            assert!((pair[0].key as i16) < (pair[1].key as i16), "{} is out of order", pair[1].key.name());
+        }
+        for api in TABLE {
+            assert_eq!(api.max_version, api.key.max_version(), "{}", api.key.name());
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Fetch: a set of partitions, read from where each stands, answered when there is enough or time is over.
+//!
+//! The set looks only at partitions that are *due*: new ones, ones whose offset the client moved, ones that
+//! still have data, and ones that were marked because their partition moved ([`super::watch`]). An idle
+//! partition is looked at once and then costs nothing. The same code serves a single request and a session
+//! that lives for days ([`super::fetch_session`]).
+
+use super::error::PartitionError;
+use super::partition::{Partition, PartitionState};
+use super::watch::{WatchId, Watcher};
+use crate::common::{LeaderEpoch, Offset};
+use crate::storage::{LogPosition, LogRead, ReadError, ReadPlan};
+use bytestring::ByteString;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// What a client asks of one partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartitionRequest {
+    /// Topic.
+    pub topic: ByteString,
+    /// Partition number.
+    pub partition: i32,
+    /// The leader epoch that the client knows, -1 if none.
+    pub current_leader_epoch: LeaderEpoch,
+    /// First offset wanted.
+    pub fetch_offset: Offset,
+    /// Bytes wanted at most.
+    pub bytes_max: usize,
+}
+
+/// What holds for the whole request.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchLimits {
+    /// Answer as soon as this many bytes are there.
+    pub bytes_min: usize,
+    /// Answer with no more than this (but see `one_batch_at_least`).
+    pub bytes_max: usize,
+    /// The first partition with data returns a whole batch, whatever its size (request version 3 and up).
+    pub one_batch_at_least: bool,
+    /// Stop at the last stable offset and tell of aborted transactions.
+    pub read_committed: bool,
+}
+
+/// What a partition answers.
+#[derive(Clone, Debug)]
+pub struct PartitionAnswer {
+    /// Topic.
+    pub topic: ByteString,
+    /// Partition number.
+    pub partition: i32,
+    /// Why there is nothing.
+    pub error: Option<FetchError>,
+    /// End of the committed records, -1 with an error.
+    pub high_watermark: Offset,
+    /// End of the decided transactions, -1 with an error.
+    pub last_stable_offset: Offset,
+    /// First offset of the log, -1 with an error.
+    pub log_start_offset: Offset,
+    /// What was read; none if there is nothing.
+    pub read: Option<LogRead>,
+}
+
+/// A refusal, or a partition that is not here.
+#[derive(Clone, Debug)]
+pub enum FetchError {
+    /// The partition is not hosted by this broker; the handler knows what the cluster knows.
+    NotHosted,
+    /// The partition refused.
+    Refused(PartitionError),
+}
+
+/// Finds hosted partitions.
+pub trait PartitionSource: Send + Sync {
+    /// The partition, if this broker hosts it.
+    fn find(&self, topic: &str, partition: i32) -> Option<Arc<Partition>>;
+}
+
+/// Where a partition stood when it was last looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Standing {
+    high_watermark: Offset,
+    last_stable_offset: Offset,
+    log_start_offset: Offset,
+}
+
+const UNKNOWN: Standing = Standing { high_watermark: -1, last_stable_offset: -1, log_start_offset: -1 };
+
+struct Member {
+    request: PartitionRequest,
+    partition: Option<Arc<Partition>>,
+    watch: Option<WatchId>,
+    /// In the queue of due members.
+    due: bool,
+    standing: Standing,
+    /// What the client was last told, of sessions.
+    told: Standing,
+    /// Where `fetch_offset` lies, as far as known: saves the index lookup.
+    hint: Option<LogPosition>,
+    found: Found,
+}
+
+enum Found {
+    Nothing,
+    Data { plan: ReadPlan, bytes: usize },
+    Error(FetchError),
+}
+
+/// A set of partitions to read from.
+pub struct FetchSet {
+    source: Arc<dyn PartitionSource>,
+    watcher: Arc<Watcher>,
+    members: slab::Slab<Member>,
+    by_name: HashMap<(ByteString, i32), u32>,
+    due: VecDeque<u32>,
+    /// Members with data or an error, in the order in which they were found.
+    ready: VecDeque<u32>,
+}
+
+impl FetchSet {
+    /// An empty set.
+    pub fn new(source: Arc<dyn PartitionSource>) -> FetchSet {
+        FetchSet {
+            source,
+            watcher: Watcher::new(),
+            members: slab::Slab::new(),
+            by_name: HashMap::new(),
+            due: VecDeque::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Adds a partition, or moves one that is there.
+    pub fn put(&mut self, request: PartitionRequest) {
+        let name = (request.topic.clone(), request.partition);
+        if let Some(&key) = self.by_name.get(&name) {
+            let member = &mut self.members[key as usize];
+            if member.request.fetch_offset != request.fetch_offset {
+                member.hint = member.hint.filter(|hint| hint.offset == request.fetch_offset);
+            }
+            member.request = PartitionRequest { topic: member.request.topic.clone(), ..request };
+            self.make_due(key);
+            return;
+        }
+        let partition = self.source.find(&request.topic, request.partition);
+        let key = self.members.insert(Member {
+            request,
+            partition,
+            watch: None,
+            due: false,
+            standing: UNKNOWN,
+            told: UNKNOWN,
+            hint: None,
+            found: Found::Nothing,
+        }) as u32;
+        self.by_name.insert(name, key);
+        self.make_due(key);
+    }
+
+    /// Removes a partition.
+    pub fn remove(&mut self, topic: &ByteString, partition: i32) {
+        let Some(key) = self.by_name.remove(&(topic.clone(), partition)) else { return };
+        let member = self.members.remove(key as usize);
+        member.unwatch();
+        self.due.retain(|due| *due != key);
+        self.ready.retain(|ready| *ready != key);
+    }
+
+    /// Number of partitions.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// True without partitions.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    fn make_due(&mut self, key: u32) {
+        let member = &mut self.members[key as usize];
+        if !member.due {
+            member.due = true;
+            self.due.push_back(key);
+        }
+    }
+
+    /// Looks at everything due. Ready when the request can be answered before its time is over.
+    pub fn poll_enough(&mut self, limits: &FetchLimits, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.look(limits);
+            if self.is_enough(limits) {
+                return Poll::Ready(());
+            }
+            let marked = self.watcher.take_marked_or_wait(cx.waker());
+            if marked.is_empty() {
+                return Poll::Pending;
+            }
+            self.note_marked(marked);
+        }
+    }
+
+    /// Looks at everything due, without waiting.
+    pub fn look_once(&mut self, limits: &FetchLimits) {
+        let marked = self.watcher.take_marked();
+        self.note_marked(marked);
+        self.look(limits);
+    }
+
+    fn note_marked(&mut self, marked: Vec<u32>) {
+        for key in marked {
+            // A key may be stale: its partition has left the set since.
+            if self.members.contains(key as usize) {
+                self.make_due(key);
+            }
+        }
+    }
+
+    fn look(&mut self, limits: &FetchLimits) {
+        while let Some(key) = self.due.pop_front() {
+            let member = &mut self.members[key as usize];
+            member.due = false;
+            let was_ready = !matches!(member.found, Found::Nothing);
+            member.look(&*self.source, &self.watcher, key, limits.read_committed);
+            let is_ready = !matches!(member.found, Found::Nothing);
+            if is_ready && !was_ready {
+                self.ready.push_back(key);
+            } else if was_ready && !is_ready {
+                self.ready.retain(|ready| *ready != key);
+            }
+        }
+    }
+
+    fn is_enough(&self, limits: &FetchLimits) -> bool {
+        if self.members.is_empty() {
+            return true;
+        }
+        let mut bytes = 0;
+        for key in &self.ready {
+            let member = &self.members[*key as usize];
+            match &member.found {
+                Found::Error(_) => return true,
+                Found::Data { bytes: there, .. } => bytes += (*there).min(member.request.bytes_max),
+                Found::Nothing => {}
+            }
+            if bytes >= limits.bytes_min {
+                return true;
+            }
+        }
+        bytes >= limits.bytes_min
+    }
+
+    /// Reads, and answers with every partition of `order` (a full answer), or with those that have news.
+    pub fn answer(&mut self, limits: &FetchLimits, all: bool) -> Vec<PartitionAnswer> {
+        let mut answers = Vec::with_capacity(if all { self.members.len() } else { self.ready.len() });
+        let mut left = limits.bytes_max;
+        let mut one_batch = limits.one_batch_at_least;
+        let ready = std::mem::take(&mut self.ready);
+        let mut answered = Vec::with_capacity(ready.len());
+        for key in ready {
+            let member = &mut self.members[key as usize];
+            let answer = member.read(&mut left, &mut one_batch);
+            let has_news = answer.error.is_some() || answer.read.is_some() || member.told != member.standing;
+            // It is looked at again at the next request: there may be more, and it goes to the end of the line.
+            member.due = true;
+            self.due.push_back(key);
+            if all || has_news {
+                member.told = member.standing;
+                answers.push((key, answer));
+                answered.push(key);
+            }
+        }
+        if all {
+            answered.sort_unstable();
+            for (key, member) in &mut self.members {
+                if answered.binary_search(&(key as u32)).is_err() {
+                    member.told = member.standing;
+                    answers.push((key as u32, member.blank(None)));
+                }
+            }
+            // In the order of the request.
+            answers.sort_by_key(|(key, _)| *key);
+        }
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+}
+
+impl Drop for FetchSet {
+    fn drop(&mut self) {
+        for (_, member) in &self.members {
+            member.unwatch();
+        }
+    }
+}
+
+impl Member {
+    fn unwatch(&self) {
+        if let (Some(partition), Some(watch)) = (&self.partition, self.watch) {
+            partition.unwatch(watch);
+        }
+    }
+
+    /// Sees where the partition stands and plans the read; watches it in any case, so that nothing is missed.
+    fn look(&mut self, source: &dyn PartitionSource, watcher: &Arc<Watcher>, key: u32, committed: bool) {
+        let Some(partition) = self.current_partition(source) else {
+            self.found = Found::Error(FetchError::NotHosted);
+            return;
+        };
+        let request = &self.request;
+        let hint = self.hint;
+        let known = self.watch;
+        let (watch, looked) = partition.with_state(|state| {
+            let watch = state.watch(known, watcher, key);
+            (watch, look_at(state, request, hint, committed))
+        });
+        self.watch = Some(watch);
+        match looked {
+            Ok((standing, found, hint)) => {
+                self.standing = standing;
+                self.found = found;
+                self.hint = hint;
+            }
+            Err(error) => {
+                self.standing = UNKNOWN;
+                self.found = Found::Error(FetchError::Refused(error));
+            }
+        }
+    }
+
+    /// The partition may have been deleted and made anew since it was found.
+    fn current_partition(&mut self, source: &dyn PartitionSource) -> Option<Arc<Partition>> {
+        let gone = self.partition.as_ref().is_none_or(|p| p.with_state(|state| state.log.is_none()));
+        if gone {
+            self.unwatch();
+            self.watch = None;
+            self.hint = None;
+            self.partition = source.find(&self.request.topic, self.request.partition);
+        }
+        self.partition.clone()
+    }
+
+    fn read(&mut self, left: &mut usize, one_batch: &mut bool) -> PartitionAnswer {
+        match std::mem::replace(&mut self.found, Found::Nothing) {
+            Found::Nothing => self.blank(None),
+            Found::Error(error) => self.blank(Some(error)),
+            Found::Data { plan, .. } => {
+                let limit = self.request.bytes_max.min(*left);
+                if limit == 0 && !*one_batch {
+                    return self.blank(None);
+                }
+                match plan.execute(limit, *one_batch) {
+                    Ok(read) if read.size_bytes() == 0 => self.blank(None),
+                    Ok(read) => {
+                        *one_batch = false;
+                        *left = left.saturating_sub(read.size_bytes());
+                        self.hint = read.next;
+                        PartitionAnswer { read: Some(read), ..self.blank(None) }
+                    }
+                    Err(error) => {
+                        log::error!(target: "kafka.server.ReplicaManager",
+                            "Error processing fetch of {}-{}: {error}", self.request.topic, self.request.partition);
+                        self.blank(Some(FetchError::Refused(PartitionError::StorageFailed)))
+                    }
+                }
+            }
+        }
+    }
+
+    fn blank(&self, error: Option<FetchError>) -> PartitionAnswer {
+        let standing = if error.is_some() { UNKNOWN } else { self.standing };
+        PartitionAnswer {
+            topic: self.request.topic.clone(),
+            partition: self.request.partition,
+            error,
+            high_watermark: standing.high_watermark,
+            last_stable_offset: standing.last_stable_offset,
+            log_start_offset: standing.log_start_offset,
+            read: None,
+        }
+    }
+}
+
+type Looked = Result<(Standing, Found, Option<LogPosition>), PartitionError>;
+
+fn look_at(
+    state: &mut PartitionState,
+    request: &PartitionRequest,
+    hint: Option<LogPosition>,
+    read_committed: bool,
+) -> Looked {
+    state.check_leader(request.current_leader_epoch)?;
+    let log = state.log.as_mut().ok_or(PartitionError::StorageFailed)?;
+    let high_watermark = state.machine.high_watermark();
+    let stable = log.last_stable_offset(high_watermark);
+    let standing = Standing {
+        high_watermark: high_watermark.offset,
+        last_stable_offset: stable.offset,
+        log_start_offset: log.log_start_offset(),
+    };
+    let offset = request.fetch_offset;
+    if offset < standing.log_start_offset || offset > log.log_end().offset {
+        let (log_start_offset, log_end_offset) = (standing.log_start_offset, log.log_end_offset());
+        let out = ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset };
+        return Err(PartitionError::Read(out));
+    }
+    let upper = if read_committed { stable } else { high_watermark };
+    if offset >= upper.offset {
+        let hint = (offset == upper.offset).then_some(upper).or(hint);
+        return Ok((standing, Found::Nothing, hint));
+    }
+    let mut plan = log.plan_read(offset, upper).map_err(PartitionError::Read)?.with_hint(hint);
+    if read_committed {
+        plan = plan.with_aborted_transactions();
+    }
+    // Without an exact place the bytes are not known: more than any minimum then, as Kafka answers at once
+    // when the offset is not in the last segment.
+    let bytes = hint.filter(|h| h.offset == offset).and_then(|h| h.bytes_until(&upper));
+    Ok((standing, Found::Data { plan, bytes: bytes.map_or(usize::MAX / 2, |b| b as usize) }, hint))
+}

@@ -1,0 +1,467 @@
+//! One hosted partition: machine and log behind one short mutex, and an inbox of appends before it.
+//!
+//! Nothing awaits, calls back or talks to a peer under the mutex. Who is to be woken or answered is collected
+//! and served after it is released. A flush that acknowledgements depend on runs on a blocking thread;
+//! what is appended meanwhile waits for the next one (group commit).
+
+use super::error::PartitionError;
+use super::partition_machine::{Decision, LeadershipState, PartitionMachine};
+use super::ticket::{AppendResult, Appended, Ticket};
+use super::watch::{WatchId, Watcher, Watches};
+use super::{drain, replica_manager::ReplicaContext};
+use crate::common::{LeaderEpoch, Offset, TopicPartition, Uuid, clock};
+use crate::record::batch::PreparedBatch;
+use crate::record::validator::{RequestFormat, ValidationRules};
+use crate::storage::{AppendOrigin, FlushDone, FlushJob, LeaderAppend, Log, LogPosition, StorageError};
+use arc_swap::ArcSwap;
+use log::error;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+
+/// What a produce request wants to be true before it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RequiredAcks {
+    /// `acks=0`: nobody reads the answer.
+    None,
+    /// `acks=1`: in the leader's log.
+    Leader,
+    /// `acks=all`: in the log of every in-sync replica.
+    All,
+}
+
+/// One request's batches for this partition, with its place on the request's ticket.
+#[derive(Debug)]
+pub struct Append {
+    /// Validated batches.
+    pub batches: SmallVec<[PreparedBatch; 1]>,
+    /// What the request waits for.
+    pub acks: RequiredAcks,
+    /// The request.
+    pub ticket: Arc<Ticket>,
+    /// This partition's slot on the ticket.
+    pub slot: usize,
+}
+
+/// Settings of the partition's topic that appends need without the mutex.
+#[derive(Clone, Debug)]
+pub struct AppendSettings {
+    rules: [ValidationRules; REQUEST_FORMATS.len()],
+    min_in_sync_replicas: usize,
+}
+
+const REQUEST_FORMATS: [RequestFormat; 3] =
+    [RequestFormat::AnyBatches, RequestFormat::OneBatchWithoutZstd, RequestFormat::OneBatch];
+
+impl AppendSettings {
+    /// `rules` of any request format, and `min.insync.replicas`.
+    pub fn new(rules: &ValidationRules, min_in_sync_replicas: usize) -> AppendSettings {
+        let of = |request_format| ValidationRules { request_format, ..rules.clone() };
+        AppendSettings { rules: REQUEST_FORMATS.map(of), min_in_sync_replicas }
+    }
+
+    /// The rules for a request.
+    pub fn rules(&self, format: RequestFormat) -> &ValidationRules {
+        self.rules.iter().find(|rules| rules.request_format == format).expect("all formats are there")
+    }
+}
+
+struct Waiting {
+    /// The offset that must be committed, exclusive.
+    required: Offset,
+    acks: RequiredAcks,
+    appended: Appended,
+    ticket: Arc<Ticket>,
+    slot: usize,
+}
+
+/// State under the mutex.
+pub struct PartitionState {
+    /// Role and high watermark.
+    pub machine: PartitionMachine,
+    /// The log; none once its directory failed.
+    pub log: Option<Log>,
+    /// The topic's id, zero if unknown.
+    pub topic_id: Uuid,
+    /// End of what may be acknowledged: the log end, or the flushed end while a required flush runs.
+    local_end: LogPosition,
+    flush_running: bool,
+    waiting: VecDeque<Waiting>,
+    watches: Watches,
+}
+
+/// Answers and wake-ups that are due once the mutex is released.
+#[derive(Default)]
+struct Due {
+    answers: Vec<(Arc<Ticket>, usize, AppendResult)>,
+    wake: Vec<Waker>,
+}
+
+impl Due {
+    fn serve(self) {
+        for (ticket, slot, result) in self.answers {
+            ticket.complete(slot, result);
+        }
+        for waker in self.wake {
+            waker.wake();
+        }
+    }
+}
+
+/// A partition that this broker hosts.
+pub struct Partition {
+    /// Its name.
+    pub name: TopicPartition,
+    settings: ArcSwap<AppendSettings>,
+    inbox: Mutex<Vec<Append>>,
+    state: Mutex<PartitionState>,
+    context: Arc<ReplicaContext>,
+}
+
+impl Partition {
+    /// A partition without a role. `high_watermark` comes from the checkpoint.
+    pub fn new(
+        name: TopicPartition,
+        log: Log,
+        high_watermark: Offset,
+        settings: AppendSettings,
+        context: Arc<ReplicaContext>,
+    ) -> Arc<Partition> {
+        let (start, end) = (log.log_start_offset(), log.log_end());
+        let bounded = high_watermark.clamp(start, end.offset);
+        let position = if bounded == end.offset { end } else { LogPosition::of_offset(bounded) };
+        let machine = PartitionMachine::new(context.broker_id, position);
+        let state = PartitionState {
+            machine,
+            log: Some(log),
+            topic_id: Uuid::ZERO,
+            local_end: end,
+            flush_running: false,
+            waiting: VecDeque::new(),
+            watches: Watches::default(),
+        };
+        let (settings, state) = (ArcSwap::from_pointee(settings), Mutex::new(state));
+        Arc::new(Partition { name, settings, inbox: Mutex::default(), state, context })
+    }
+
+    /// The settings for the validation of batches.
+    pub fn settings(&self) -> Arc<AppendSettings> {
+        self.settings.load_full()
+    }
+
+    /// Replaces the settings after a change of the topic's configuration.
+    pub fn set_settings(&self, settings: AppendSettings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// Puts batches in line; they are written at the end of this turn of the event loop ([`drain`]).
+    pub fn enqueue(self: &Arc<Self>, append: Append) {
+        let mut inbox = self.inbox.lock().expect("no panic while an inbox is locked");
+        inbox.push(append);
+        let first = inbox.len() == 1;
+        drop(inbox);
+        if first {
+            drain::schedule(self);
+        }
+    }
+
+    /// Writes everything in line.
+    pub fn drain(self: &Arc<Self>) {
+        let appends = std::mem::take(&mut *self.inbox.lock().expect("no panic while an inbox is locked"));
+        if appends.is_empty() {
+            return;
+        }
+        let mut due = Due::default();
+        let min_in_sync = self.settings.load().min_in_sync_replicas;
+        let mut state = self.lock();
+        let failure = state.append(appends, min_in_sync, &mut due);
+        let flush = state.settle(&mut due);
+        drop(state);
+        due.serve();
+        if let Some(error) = failure {
+            self.context.storage_failed(&error);
+        }
+        if flush {
+            self.start_flush();
+        }
+    }
+
+    /// Applies a decision of the controller that makes this broker the leader.
+    pub fn become_leader(&self, decision: &LeadershipState) -> Result<Decision, PartitionError> {
+        let mut due = Due::default();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let judged = state.machine.judge(decision);
+        if judged != Decision::Accepted {
+            return Ok(judged);
+        }
+        let log = state.log.as_mut().ok_or(PartitionError::StorageFailed)?;
+        let local_end = log.log_end();
+        let assigned = log.assign_epoch_start(decision.leader_epoch, local_end.offset);
+        state.local_end = local_end;
+        state.machine.become_leader(decision, local_end);
+        // Whoever waits must look again: the epoch has changed.
+        state.watches.mark_all(&mut due.wake);
+        state.answer_committed(&mut due);
+        drop(guard);
+        due.serve();
+        if let Err(error) = assigned {
+            self.context.storage_failed(&error);
+            return Err(PartitionError::StorageFailed);
+        }
+        Ok(judged)
+    }
+
+    /// Applies a decision that makes another broker the leader.
+    pub fn become_follower(&self, decision: &LeadershipState) -> Result<Decision, PartitionError> {
+        let mut due = Due::default();
+        let mut state = self.lock();
+        let judged = state.machine.judge(decision);
+        if judged == Decision::Accepted {
+            if state.log.is_none() {
+                return Err(PartitionError::StorageFailed);
+            }
+            state.machine.become_follower(decision);
+            state.refuse_waiting(&PartitionError::NotLeader, &mut due);
+        }
+        drop(state);
+        due.serve();
+        Ok(judged)
+    }
+
+    /// Ends the partition: takes the log out, refuses whoever waits.
+    pub fn take_log(&self, reason: &PartitionError) -> Option<Log> {
+        let mut due = Due::default();
+        let mut state = self.lock();
+        let log = state.log.take();
+        state.refuse_waiting(reason, &mut due);
+        drop(state);
+        due.serve();
+        log
+    }
+
+    /// Runs `action` with the state locked; it must be short and must not block on a peer.
+    pub fn with_state<R>(&self, action: impl FnOnce(&mut PartitionState) -> R) -> R {
+        action(&mut self.lock())
+    }
+
+    /// Wakes waiting fetches, after a change that they should see.
+    pub fn wake_watches(&self) {
+        let mut due = Due::default();
+        self.lock().watches.mark_all(&mut due.wake);
+        due.serve();
+    }
+
+    /// Flushes a log that wants it (a segment was rolled, `flush.ms` went by). Blocks on the disk, off the mutex.
+    pub fn flush_if_wanted(&self, now_ms: i64) -> Result<(), StorageError> {
+        let job = self.with_state(|state| {
+            let Some(log) = state.log.as_mut() else { return Ok(None) };
+            if log.flush_wanted(now_ms) { log.begin_flush(now_ms) } else { Ok(None) }
+        })?;
+        let Some(job) = job else { return Ok(()) };
+        let done = job.run()?;
+        self.with_state(|state| {
+            if let Some(log) = state.log.as_mut() {
+                log.complete_flush(done);
+            }
+        });
+        Ok(())
+    }
+
+    /// Ends a watch.
+    pub fn unwatch(&self, id: WatchId) {
+        self.lock().watches.remove(id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PartitionState> {
+        self.state.lock().expect("no panic while a partition is locked")
+    }
+
+    /// Flushes on a blocking thread, then acknowledges what the flush covers, until nothing is missing.
+    fn start_flush(self: &Arc<Self>) {
+        let partition = Arc::clone(self);
+        self.context.spawn_blocking(move || while partition.flush_round() {});
+    }
+
+    fn flush_round(self: &Arc<Self>) -> bool {
+        let begun = self.with_state(|state| {
+            let log = state.log.as_mut()?;
+            let end = log.log_end();
+            Some((log.begin_flush(clock::now_ms()), end))
+        });
+        let Some((job, end)) = begun else { return false };
+        let flushed = job.and_then(|job| job.map(FlushJob::run).transpose());
+        let mut due = Due::default();
+        let mut state = self.lock();
+        let (again, failure) = match flushed {
+            Ok(done) => (state.flushed(done, end, &mut due), None),
+            Err(error) => {
+                state.fail(&mut due);
+                (false, Some(error))
+            }
+        };
+        drop(state);
+        due.serve();
+        if let Some(error) = failure {
+            self.context.storage_failed(&error);
+        }
+        again
+    }
+}
+
+impl PartitionState {
+    /// The epoch check of KIP-320: `current` is what the client believes, -1 if it does not say.
+    pub fn check_leader(&self, current: LeaderEpoch) -> Result<(), PartitionError> {
+        if self.log.is_none() {
+            return Err(PartitionError::StorageFailed);
+        }
+        if current >= 0 && current < self.machine.leader_epoch() {
+            return Err(PartitionError::FencedLeaderEpoch);
+        }
+        if current > self.machine.leader_epoch() {
+            return Err(PartitionError::UnknownLeaderEpoch);
+        }
+        if !self.machine.is_leader() {
+            return Err(PartitionError::NotLeader);
+        }
+        Ok(())
+    }
+
+    /// Watches for the next move of the partition.
+    pub fn watch(&mut self, known: Option<WatchId>, watcher: &Arc<Watcher>, key: u32) -> WatchId {
+        match known {
+            Some(id) => {
+                self.watches.arm(id);
+                id
+            }
+            None => self.watches.add(watcher, key),
+        }
+    }
+
+    fn append(&mut self, appends: Vec<Append>, min_in_sync: usize, due: &mut Due) -> Option<StorageError> {
+        let too_few = self.machine.in_sync_replicas().len() < min_in_sync;
+        let leads = self.machine.is_leader();
+        let Some(log) = self.log.as_mut() else {
+            refuse(appends, &PartitionError::StorageFailed, due);
+            return None;
+        };
+        if !leads {
+            refuse(appends, &PartitionError::NotLeader, due);
+            return None;
+        }
+        let mut group = Vec::with_capacity(appends.len());
+        let mut requests = Vec::with_capacity(appends.len());
+        for append in appends {
+            if too_few && append.acks == RequiredAcks::All {
+                due.answers.push((append.ticket, append.slot, Err(PartitionError::NotEnoughReplicas)));
+                continue;
+            }
+            group.push(LeaderAppend::new(append.batches, AppendOrigin::Client));
+            requests.push((append.acks, append.ticket, append.slot));
+        }
+        let epoch = self.machine.leader_epoch();
+        if let Err(error) = log.append_as_leader(&mut group, epoch, clock::now_ms()) {
+            let failed = PartitionError::StorageFailed;
+            due.answers.extend(requests.into_iter().map(|(_, t, slot)| (t, slot, Err(failed.clone()))));
+            self.fail(due);
+            return Some(error);
+        }
+        for (append, (acks, ticket, slot)) in group.into_iter().zip(requests) {
+            match append.outcome {
+                Err(refused) => due.answers.push((ticket, slot, Err(PartitionError::Append(refused)))),
+                Ok(done) => {
+                    let appended = Appended {
+                        base_offset: done.first_offset,
+                        log_append_time_ms: done.log_append_time_ms,
+                        log_start_offset: done.log_start_offset,
+                    };
+                    let required = done.last_offset + 1;
+                    self.waiting.push_back(Waiting { required, acks, appended, ticket, slot });
+                }
+            }
+        }
+        None
+    }
+
+    /// After an append: acknowledges what can be. True if a flush must run first (`log.flush.interval.messages`).
+    fn settle(&mut self, due: &mut Due) -> bool {
+        let Some(log) = self.log.as_ref() else { return false };
+        if self.flush_running {
+            return false;
+        }
+        if is_flush_required(log) {
+            self.flush_running = true;
+            return true;
+        }
+        self.local_end = log.log_end();
+        self.moved(due);
+        false
+    }
+
+    /// A flush of everything up to `end` is over. True if another must follow at once.
+    fn flushed(&mut self, done: Option<FlushDone>, end: LogPosition, due: &mut Due) -> bool {
+        let Some(log) = self.log.as_mut() else { return false };
+        if let Some(done) = done {
+            log.complete_flush(done);
+        }
+        let again = is_flush_required(log);
+        self.local_end = if again { end } else { log.log_end() };
+        self.flush_running = again;
+        self.moved(due);
+        again
+    }
+
+    /// The local end moved: commits, answers, wakes.
+    fn moved(&mut self, due: &mut Due) {
+        if self.machine.advance(self.local_end) {
+            self.watches.mark_all(&mut due.wake);
+        }
+        self.answer_committed(due);
+    }
+
+    fn answer_committed(&mut self, due: &mut Due) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let local = self.local_end.offset;
+        let committed = self.machine.high_watermark().offset;
+        let mut kept = VecDeque::new();
+        for waiting in self.waiting.drain(..) {
+            let reached = match waiting.acks {
+                RequiredAcks::All => committed,
+                RequiredAcks::None | RequiredAcks::Leader => local,
+            };
+            if waiting.required <= reached {
+                due.answers.push((waiting.ticket, waiting.slot, Ok(waiting.appended)));
+            } else {
+                kept.push_back(waiting);
+            }
+        }
+        self.waiting = kept;
+    }
+
+    fn refuse_waiting(&mut self, reason: &PartitionError, due: &mut Due) {
+        for waiting in self.waiting.drain(..) {
+            due.answers.push((waiting.ticket, waiting.slot, Err(reason.clone())));
+        }
+        self.watches.mark_all(&mut due.wake);
+    }
+
+    /// The directory failed: the log is given up, nothing is acknowledged from now on.
+    fn fail(&mut self, due: &mut Due) {
+        if let Some(log) = self.log.take() {
+            error!(target: "kafka.server.ReplicaManager", "Partition {} is offline", log.topic_partition());
+        }
+        self.refuse_waiting(&PartitionError::StorageFailed, due);
+    }
+}
+
+/// `flush.messages`: so many records are not acknowledged without a flush.
+fn is_flush_required(log: &Log) -> bool {
+    log.unflushed_messages() >= log.config().flush_messages
+}
+
+fn refuse(appends: Vec<Append>, reason: &PartitionError, due: &mut Due) {
+    due.answers.extend(appends.into_iter().map(|append| (append.ticket, append.slot, Err(reason.clone()))));
+}

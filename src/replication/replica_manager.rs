@@ -1,0 +1,382 @@
+//! The partitions of this broker: assigned by the controller, found by the handlers.
+
+use super::error::PartitionError;
+use super::fetch::PartitionSource;
+use super::partition::{AppendSettings, Partition};
+use super::partition_machine::{Decision, LeadershipState};
+use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, TopicPartition, Uuid};
+use crate::config::{TimestampType, TopicConfig};
+use crate::record::batch;
+use crate::record::compression::Limits;
+use crate::record::validator::{Origin, RequestFormat, ValidationRules};
+use crate::storage::{CreateError, Log, LogConfig, LogManager, StorageError};
+use bytestring::ByteString;
+use log::{error, info, warn};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use tokio::sync::mpsc;
+
+/// What partitions share.
+pub struct ReplicaContext {
+    /// This broker.
+    pub broker_id: BrokerId,
+    /// `inter.broker.protocol.version` is 2.1 or newer (KIP-110).
+    pub zstd_allowed: bool,
+    /// Where blocking work goes.
+    pub background: tokio::runtime::Handle,
+    /// Failed directories, on their way to whoever takes them offline.
+    pub failures: mpsc::UnboundedSender<StorageError>,
+}
+
+impl ReplicaContext {
+    pub(super) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.background.spawn_blocking(work);
+    }
+
+    pub(super) fn storage_failed(&self, failure: &StorageError) {
+        // Without a receiver the broker is stopping.
+        let _ = self.failures.send(failure.clone());
+    }
+}
+
+/// A controller's decision about one partition.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// The partition.
+    pub name: TopicPartition,
+    /// Its topic's id, if the controller knows it.
+    pub topic_id: Option<Uuid>,
+    /// The decision.
+    pub state: LeadershipState,
+    /// The partition has just been made: its log may be created wherever there is room.
+    pub is_new: bool,
+}
+
+/// Why a decision was not applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AssignmentError {
+    /// Its epoch is not newer.
+    Stale,
+    /// This broker is not among the replicas.
+    NotAReplica,
+    /// The log is on, or may be on, a failed directory.
+    StorageFailed,
+    /// The log belongs to another topic of the same name.
+    OtherTopicId,
+}
+
+/// An order to give up a partition.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// The partition.
+    pub name: TopicPartition,
+    /// Fence: -2 while the topic is deleted, -1 none.
+    pub leader_epoch: LeaderEpoch,
+    /// Delete its log, too.
+    pub delete: bool,
+}
+
+/// Why a partition was not given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StopError {
+    /// The order is older than what is known.
+    Fenced,
+    /// Its directory failed.
+    StorageFailed,
+}
+
+/// -2: the topic is being deleted; -1: the sender gives no epoch.
+const UNFENCED_EPOCHS: [LeaderEpoch; 2] = [-2, -1];
+
+/// Settings of topics, by name; a topic that is missing has the broker's defaults.
+pub type TopicConfigs = HashMap<ByteString, Arc<TopicConfig>>;
+
+type Topics = HashMap<ByteString, Vec<Option<Arc<Partition>>>>;
+
+/// See the module.
+pub struct ReplicaManager {
+    context: Arc<ReplicaContext>,
+    logs: Arc<LogManager>,
+    default_config: Arc<TopicConfig>,
+    topics: RwLock<Topics>,
+    /// Decisions are applied one request after the other.
+    applying: Mutex<()>,
+    controller_epoch: AtomicI32,
+    high_watermarks: HashMap<TopicPartition, Offset>,
+}
+
+impl ReplicaManager {
+    /// Over loaded logs. `high_watermarks` are those of the checkpoints.
+    pub fn new(
+        context: ReplicaContext,
+        logs: Arc<LogManager>,
+        default_config: Arc<TopicConfig>,
+        high_watermarks: HashMap<TopicPartition, Offset>,
+    ) -> ReplicaManager {
+        ReplicaManager {
+            context: Arc::new(context),
+            logs,
+            default_config,
+            topics: RwLock::default(),
+            applying: Mutex::new(()),
+            controller_epoch: AtomicI32::new(0),
+            high_watermarks,
+        }
+    }
+
+    /// A partition, if this broker hosts it.
+    pub fn find(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
+        let index = usize::try_from(partition).ok()?;
+        self.read().get(topic)?.get(index)?.clone()
+    }
+
+    /// All partitions.
+    pub fn all(&self) -> Vec<Arc<Partition>> {
+        self.read().values().flatten().flatten().cloned().collect()
+    }
+
+    /// Names of all topics with a partition here.
+    pub fn topics(&self) -> Vec<ByteString> {
+        self.read().keys().cloned().collect()
+    }
+
+    /// True if the epoch is at least the last seen one, which it replaces.
+    pub fn note_controller_epoch(&self, epoch: ControllerEpoch) -> bool {
+        self.controller_epoch.fetch_max(epoch, Ordering::AcqRel) <= epoch
+    }
+
+    /// Applies decisions, each for itself. Blocks on the disk.
+    pub fn apply(
+        &self,
+        assignments: Vec<Assignment>,
+        configs: &TopicConfigs,
+    ) -> Vec<(TopicPartition, Option<Uuid>, Result<(), AssignmentError>)> {
+        let _one_at_a_time = self.applying.lock().expect("no panic while decisions are applied");
+        let apply = |assignment: Assignment| {
+            let result = self.apply_one(&assignment, configs);
+            if let Err(error) = &result {
+                info!(target: "state.change.logger", "[Broker id={}] Decision for {} not applied: {error:?}",
+                    self.context.broker_id, assignment.name);
+            }
+            (assignment.name, assignment.topic_id, result)
+        };
+        assignments.into_iter().map(apply).collect()
+    }
+
+    fn apply_one(&self, assignment: &Assignment, configs: &TopicConfigs) -> Result<(), AssignmentError> {
+        if !assignment.state.replicas.contains(&self.context.broker_id) {
+            return Err(AssignmentError::NotAReplica);
+        }
+        let name = &assignment.name;
+        let partition = match self.find(&name.topic, name.partition) {
+            Some(partition) => partition,
+            None => self.open(assignment, configs.get(&name.topic).unwrap_or(&self.default_config))?,
+        };
+        self.check_topic_id(&partition, assignment.topic_id)?;
+        let decided = if assignment.state.leader == self.context.broker_id {
+            partition.become_leader(&assignment.state)
+        } else {
+            partition.become_follower(&assignment.state)
+        };
+        match decided {
+            Ok(Decision::Accepted) => Ok(()),
+            Ok(Decision::Stale) => Err(AssignmentError::Stale),
+            Ok(Decision::NotAReplica) => Err(AssignmentError::NotAReplica),
+            Err(_) => Err(AssignmentError::StorageFailed),
+        }
+    }
+
+    fn check_topic_id(&self, partition: &Partition, topic_id: Option<Uuid>) -> Result<(), AssignmentError> {
+        let Some(topic_id) = topic_id else { return Ok(()) };
+        partition.with_state(|state| {
+            let Some(log) = state.log.as_mut() else { return Err(AssignmentError::StorageFailed) };
+            if log.topic_id().is_zero() {
+                return log.assign_topic_id(topic_id).map_err(|failure| {
+                    self.context.storage_failed(&failure);
+                    AssignmentError::StorageFailed
+                });
+            }
+            if log.topic_id() == topic_id { Ok(()) } else { Err(AssignmentError::OtherTopicId) }
+        })
+    }
+
+    fn open(&self, assignment: &Assignment, config: &TopicConfig) -> Result<Arc<Partition>, AssignmentError> {
+        let name = &assignment.name;
+        let log_config = Arc::new(log_config(config));
+        let log = self.logs.get_or_create(name, &log_config, assignment.is_new).map_err(|error| {
+            error!(target: "kafka.server.ReplicaManager", "Cannot open the log of {name}: {error}");
+            if let CreateError::Storage(failure) = &error {
+                self.context.storage_failed(failure);
+            }
+            AssignmentError::StorageFailed
+        })?;
+        let high_watermark = self.high_watermarks.get(name).copied().unwrap_or(0);
+        let settings = append_settings(name, config, self.context.zstd_allowed);
+        let partition =
+            Partition::new(name.clone(), log, high_watermark, settings, Arc::clone(&self.context));
+        let index = usize::try_from(name.partition).map_err(|_| AssignmentError::NotAReplica)?;
+        let mut topics = self.topics.write().expect("no panic while the partitions are locked");
+        let slots = topics.entry(name.topic.clone()).or_default();
+        if slots.len() <= index {
+            slots.resize(index + 1, None);
+        }
+        slots[index] = Some(Arc::clone(&partition));
+        Ok(partition)
+    }
+
+    /// Gives up partitions. Blocks on the disk.
+    pub fn stop(&self, stops: Vec<Stop>) -> Vec<(TopicPartition, Result<(), StopError>)> {
+        let _one_at_a_time = self.applying.lock().expect("no panic while decisions are applied");
+        stops.into_iter().map(|stop| (stop.name.clone(), self.stop_one(&stop))).collect()
+    }
+
+    fn stop_one(&self, stop: &Stop) -> Result<(), StopError> {
+        let Some(partition) = self.find(&stop.name.topic, stop.name.partition) else {
+            if stop.delete {
+                self.logs.delete_unclaimed(&stop.name).map_err(|failure| self.stop_failed(&failure))?;
+            }
+            return Ok(());
+        };
+        let current = partition.with_state(|state| state.machine.leader_epoch());
+        if !UNFENCED_EPOCHS.contains(&stop.leader_epoch) && stop.leader_epoch <= current {
+            return Err(StopError::Fenced);
+        }
+        if !stop.delete {
+            return Ok(());
+        }
+        let log = partition.take_log(&PartitionError::NotLeader).ok_or(StopError::StorageFailed)?;
+        self.forget(&stop.name);
+        self.logs.delete(log).map_err(|failure| self.stop_failed(&failure))
+    }
+
+    fn stop_failed(&self, failure: &StorageError) -> StopError {
+        self.context.storage_failed(failure);
+        StopError::StorageFailed
+    }
+
+    fn forget(&self, name: &TopicPartition) {
+        let mut topics = self.topics.write().expect("no panic while the partitions are locked");
+        let Some(slots) = topics.get_mut(&name.topic) else { return };
+        if let Some(slot) = usize::try_from(name.partition).ok().and_then(|index| slots.get_mut(index)) {
+            *slot = None;
+        }
+        if slots.iter().all(Option::is_none) {
+            topics.remove(&name.topic);
+        }
+    }
+
+    /// Puts a topic's changed settings into force.
+    pub fn set_topic_config(&self, topic: &str, config: &TopicConfig) {
+        let partitions: Vec<_> = self.read().get(topic).into_iter().flatten().flatten().cloned().collect();
+        let log_config = Arc::new(log_config(config));
+        for partition in partitions {
+            partition.set_settings(append_settings(&partition.name, config, self.context.zstd_allowed));
+            let updated = partition.with_state(|state| match state.log.as_mut() {
+                Some(log) => log.update_config(Arc::clone(&log_config)),
+                None => Ok(()),
+            });
+            if let Err(failure) = updated {
+                self.context.storage_failed(&failure);
+            }
+        }
+    }
+
+    /// Takes all partitions of a failed directory offline; gives their names.
+    pub fn fail_directory(&self, directory: &Path) -> Vec<TopicPartition> {
+        let mut failed = Vec::new();
+        for partition in self.all() {
+            let there = partition.with_state(|state| match state.log.as_ref() {
+                Some(log) => **log.log_dir() == *directory,
+                None => false,
+            });
+            if there {
+                drop(partition.take_log(&PartitionError::StorageFailed));
+                failed.push(partition.name.clone());
+            }
+        }
+        if !failed.is_empty() {
+            warn!(target: "kafka.server.ReplicaManager", "[ReplicaManager broker={}] Broker {} stopped serving {} partitions because they are in the failed log directory {}.",
+                self.context.broker_id, self.context.broker_id, failed.len(), directory.display());
+        }
+        failed
+    }
+
+    /// High watermarks of all partitions, by directory, for the checkpoints.
+    pub fn high_watermarks(&self) -> HashMap<Arc<Path>, Vec<(TopicPartition, Offset)>> {
+        let mut found: HashMap<Arc<Path>, Vec<_>> = HashMap::new();
+        for partition in self.all() {
+            partition.with_state(|state| {
+                if let Some(log) = state.log.as_ref() {
+                    let entry = (partition.name.clone(), state.machine.high_watermark().offset);
+                    found.entry(Arc::clone(log.log_dir())).or_default().push(entry);
+                }
+            });
+        }
+        found
+    }
+
+    /// Takes every log out, for the end of the broker.
+    pub fn close(&self) -> Vec<Log> {
+        let all = self.all();
+        all.iter().filter_map(|partition| partition.take_log(&PartitionError::NotLeader)).collect()
+    }
+
+    /// Where failures of directories are reported.
+    pub fn report_failure(&self, failure: &StorageError) {
+        self.context.storage_failed(failure);
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Topics> {
+        self.topics.read().expect("no panic while the partitions are locked")
+    }
+}
+
+impl PartitionSource for ReplicaManager {
+    fn find(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
+        ReplicaManager::find(self, topic, partition)
+    }
+}
+
+/// What a log takes from its topic's settings.
+pub fn log_config(config: &TopicConfig) -> LogConfig {
+    LogConfig {
+        segment_bytes: config.segment_bytes.max(0) as u32,
+        segment_ms: config.segment_ms,
+        segment_jitter_ms: config.segment_jitter_ms,
+        segment_index_bytes: config.segment_index_bytes.max(0) as u32,
+        index_interval_bytes: config.index_interval_bytes.max(0) as u32,
+        retention_ms: config.retention_ms,
+        retention_bytes: config.retention_bytes,
+        flush_messages: config.flush_messages,
+        flush_ms: config.flush_ms,
+        file_delete_delay_ms: config.file_delete_delay_ms,
+        delete: config.cleanup_policy.delete,
+        compact: config.cleanup_policy.compact,
+        max_compaction_lag_ms: config.max_compaction_lag_ms,
+        preallocate: config.preallocate,
+        message_format_magic: config.message_format_version.message_format_magic(),
+    }
+}
+
+fn append_settings(name: &TopicPartition, config: &TopicConfig, zstd_allowed: bool) -> AppendSettings {
+    let timestamp_type = match config.message_timestamp_type {
+        TimestampType::CreateTime => batch::TimestampType::CreateTime,
+        TimestampType::LogAppendTime => batch::TimestampType::LogAppendTime,
+    };
+    let rules = ValidationRules {
+        topic_partition: name.clone(),
+        request_format: RequestFormat::OneBatch,
+        origin: Origin::Client,
+        target_magic: config.message_format_version.message_format_magic(),
+        target_compression: batch::Compression::from_name(config.compression_type.name()),
+        zstd_allowed,
+        timestamp_type,
+        max_timestamp_difference_ms: config.message_timestamp_difference_max_ms,
+        max_message_bytes: config.max_message_bytes.max(0) as usize,
+        compacted: config.cleanup_policy.compact,
+        limits: Limits::default(),
+    };
+    AppendSettings::new(&rules, config.min_insync_replicas.max(1) as usize)
+}

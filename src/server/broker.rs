@@ -1,0 +1,214 @@
+//! A broker from its first log line to its last.
+//!
+//! Order of the start, as in Kafka (`kafka.server.KafkaServer.startup`): ZooKeeper, skeleton, cluster id; directories
+//! and `meta.properties`; logs; sockets bound; registration; controller; requests. Nothing is accepted before all
+//! of it stands, and nothing is left half-open if a step fails. The stop goes the other way.
+
+use super::parts::{self, Parts};
+use super::startup::StartupError;
+use super::{housekeeping, logging};
+use crate::config::BrokerConfig;
+use crate::network::worker::Workers;
+use crate::replication::ReplicaManager;
+use crate::storage::LogManager;
+use crate::zk::ZkClient;
+use log::{error, info, warn};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+const TARGET: &str = "kafka.server.KafkaServer";
+/// Threads of the background runtime: ZooKeeper, controller, admin calls, timers.
+const BACKGROUND_THREADS: usize = 2;
+/// Idle threads for blocking work end after this.
+const BLOCKING_IDLE: Duration = Duration::from_secs(5);
+/// How long a stop waits for ZooKeeper before it goes on without.
+const ZK_CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// How a broker ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// By a signal, in order.
+    Stopped,
+    /// By an error, which has been logged.
+    Failed,
+}
+
+/// Runs a broker until a signal ends it.
+pub fn run(config: BrokerConfig) -> Ended {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(BACKGROUND_THREADS)
+        .thread_name("background")
+        .thread_keep_alive(BLOCKING_IDLE)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(failed) => {
+            error!(target: TARGET, "Cannot start threads: {failed}");
+            return Ended::Failed;
+        }
+    };
+    let result = runtime.block_on(live(config));
+    // Blocking work that is still under way (a flush, a deletion) must not hold up the exit.
+    runtime.shutdown_background();
+    result
+}
+
+/// The signals that end a broker.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn register() -> std::io::Result<Signals> {
+        let signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        };
+        info!(target: "org.apache.kafka.common.utils.LoggingSignalHandler", "Registered signal handlers for TERM, INT, HUP");
+        Ok(signals)
+    }
+
+    async fn wait(&mut self) {
+        let name = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hang_up.recv() => "SIGHUP",
+        };
+        info!(target: "org.apache.kafka.common.utils.LoggingSignalHandler", "Terminating process due to signal {name}");
+    }
+}
+
+async fn live(config: BrokerConfig) -> Ended {
+    let mut signals = match Signals::register() {
+        Ok(signals) => signals,
+        Err(failed) => {
+            error!(target: TARGET, "Cannot take signals: {failed}");
+            return Ended::Failed;
+        }
+    };
+    let configured_id = config.broker_id;
+    info!(target: TARGET, "starting");
+    let started = tokio::select! {
+        started = RunningBroker::start(config) => started,
+        () = signals.wait() => return Ended::Stopped,
+    };
+    let broker = match started {
+        Ok(broker) => broker,
+        Err(failed) => {
+            let name =
+                if configured_id >= 0 { format!("[KafkaServer id={configured_id}] ") } else { String::new() };
+            let message = format!("{name}Fatal error during KafkaServer startup. Prepare to shutdown");
+            logging::error_with_trace(TARGET, &message, &failed.to_string());
+            info!(target: TARGET, "{name}shut down completed");
+            error!(target: "kafka.Kafka$", "Exiting Kafka.");
+            return Ended::Failed;
+        }
+    };
+    tokio::select! {
+        () = signals.wait() => {}
+        () = broker.failed.closed() => {
+            // All log directories are gone: there is nothing to shut down in order.
+            return Ended::Failed;
+        }
+    }
+    broker.stop().await;
+    Ended::Stopped
+}
+
+/// A broker that has started.
+struct RunningBroker {
+    id: i32,
+    zk: ZkClient,
+    logs: Arc<LogManager>,
+    replicas: Arc<ReplicaManager>,
+    controller: crate::controller::ControllerHandle,
+    controlled_shutdown: bool,
+    workers: Workers,
+    tasks: Vec<JoinHandle<()>>,
+    /// Closed once no log directory is left.
+    failed: housekeeping::Alive,
+}
+
+impl RunningBroker {
+    async fn start(config: BrokerConfig) -> Result<RunningBroker, StartupError> {
+        let started_ms = crate::common::clock::monotonic_ms();
+        let Parts { config, zk, logs, listeners, broker, controller, registrar, failures } =
+            parts::assemble(config).await?;
+        let id = config.broker_id;
+        let workers = parts::start_workers(&config, &broker)?;
+        let mut tasks = parts::accept(&config, listeners, &workers);
+        tasks.push(tokio::spawn(super::session::follow(
+            zk.clone(),
+            registrar,
+            Arc::clone(&broker),
+            controller.clone(),
+        )));
+        tasks.push(tokio::spawn(super::config_changes::follow(zk.clone(), Arc::clone(&broker))));
+        let keeper = housekeeping::Keeper {
+            config: Arc::clone(&config),
+            zk: zk.clone(),
+            logs: Arc::clone(&logs),
+            replicas: Arc::clone(&broker.replicas),
+        };
+        let (mut kept, failed) = housekeeping::start(keeper, failures);
+        tasks.append(&mut kept);
+        let took_ms = crate::common::clock::monotonic_ms() - started_ms;
+        info!(target: "org.apache.kafka.common.utils.AppInfoParser", "Kafka version: 2.8.2 (Ottla {}), started in {took_ms} ms", env!("CARGO_PKG_VERSION"));
+        info!(target: TARGET, "[KafkaServer id={id}] started");
+        Ok(RunningBroker {
+            id,
+            zk,
+            logs,
+            replicas: Arc::clone(&broker.replicas),
+            controller,
+            controlled_shutdown: config.controlled_shutdown_enable,
+            workers,
+            tasks,
+            failed,
+        })
+    }
+
+    /// Stops in order: leadership, requests, logs (flushed, checkpointed, marked clean), ZooKeeper.
+    async fn stop(self) {
+        let id = self.id;
+        info!(target: TARGET, "[KafkaServer id={id}] shutting down");
+        if self.controlled_shutdown && self.controller.is_active() {
+            // Alone, or the controller itself: the session's end tells the others.
+            info!(target: TARGET, "[KafkaServer id={id}] Starting controlled shutdown");
+            info!(target: TARGET, "[KafkaServer id={id}] Controlled shutdown succeeded");
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        let workers = self.workers;
+        let replicas = Arc::clone(&self.replicas);
+        let logs = Arc::clone(&self.logs);
+        self.controller.stop().await;
+        let closed = Handle::current().spawn_blocking(move || {
+            workers.stop();
+            info!(target: "kafka.log.LogManager", "Shutting down.");
+            let marks = replicas.high_watermarks();
+            logs.shut_down(replicas.close(), marks)
+        });
+        match closed.await {
+            Ok(Ok(())) => info!(target: "kafka.log.LogManager", "Shutdown complete."),
+            Ok(Err(failed)) => {
+                warn!(target: "kafka.log.LogManager", "Not all logs could be closed cleanly: {failed}")
+            }
+            Err(failed) => error!(target: "kafka.log.LogManager", "Closing the logs failed: {failed}"),
+        }
+        info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Closing.");
+        if tokio::time::timeout(ZK_CLOSE_MAX, self.zk.close()).await.is_err() {
+            warn!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] ZooKeeper does not answer; the session will time out.");
+        }
+        info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Closed.");
+        info!(target: TARGET, "[KafkaServer id={id}] shut down completed");
+    }
+}

@@ -1,0 +1,275 @@
+//! The parts of a broker, built in the order of the start.
+
+use super::startup::StartupError;
+use super::transport::LocalTransport;
+use super::{config_changes, session};
+use crate::admin::Admin;
+use crate::common::{Offset, TopicPartition};
+use crate::config::{BrokerConfig, IbpVersion, Scope, SecurityProtocol, TopicConfig};
+use crate::controller::config::ControllerConfig;
+use crate::controller::{Controller, ControllerDeps, ControllerHandle};
+use crate::handlers::{Broker, Dispatcher};
+use crate::metadata::{MetadataCache, ProducerIds};
+use crate::network::acceptor::{Listener, ListenerSettings};
+use crate::network::connection::ConnectionSettings;
+use crate::network::limits::{ConnectionLimits, LimitSettings};
+use crate::network::worker::Workers;
+use crate::replication::fetch_session::FetchSessions;
+use crate::replication::replica_manager::{ReplicaContext, TopicConfigs};
+use crate::replication::{ReplicaManager, replica_manager};
+use crate::storage::{LogConfig, LogManager, LogManagerOptions, StorageError, meta_properties};
+use crate::zk::registration::Registrar;
+use crate::zk::{ZkClient, ZkConfig, broker_id, cluster_id, paths, skeleton};
+use bytestring::ByteString;
+use log::{error, info};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+const TARGET: &str = "kafka.server.KafkaServer";
+
+/// What a started broker consists of.
+pub struct Parts {
+    /// With the broker's final id.
+    pub config: Arc<BrokerConfig>,
+    /// The session.
+    pub zk: ZkClient,
+    /// Directories and unclaimed logs.
+    pub logs: Arc<LogManager>,
+    /// Bound, not yet accepting.
+    pub listeners: Vec<Listener>,
+    /// The handlers' collaborators.
+    pub broker: Arc<Broker>,
+    /// The controller of this process.
+    pub controller: ControllerHandle,
+    /// For registering again.
+    pub registrar: Registrar,
+    /// Failed directories.
+    pub failures: mpsc::UnboundedReceiver<StorageError>,
+}
+
+/// Builds everything up to the controller; nothing accepts yet.
+pub async fn assemble(config: BrokerConfig) -> Result<Parts, StartupError> {
+    let zk = connect(&config).await?;
+    let assembled = assemble_on(&zk, config).await;
+    if assembled.is_err() {
+        // Ends the session, and with it whatever was registered.
+        zk.close().await;
+    }
+    assembled
+}
+
+async fn connect(config: &BrokerConfig) -> Result<ZkClient, StartupError> {
+    info!(target: TARGET, "Connecting to zookeeper on {}", config.zookeeper_connect);
+    let zk = ZkClient::connect(ZkConfig {
+        session_timeout_ms: config.zookeeper_session_timeout_ms,
+        connection_timeout_ms: config.zookeeper_connection_timeout_ms,
+        max_in_flight_requests: config.zookeeper_max_in_flight_requests,
+        ..ZkConfig::new(config.zookeeper_connect.clone())
+    });
+    let zk = zk.await?;
+    info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Connected.");
+    Ok(zk)
+}
+
+async fn assemble_on(zk: &ZkClient, config: BrokerConfig) -> Result<Parts, StartupError> {
+    skeleton::create(zk).await?;
+    let cluster = cluster_id::get_or_create(zk).await?;
+    info!(target: TARGET, "Cluster ID = {cluster}");
+    let (config, directories) = identify(zk, config, &cluster).await?;
+    let config = Arc::new(config);
+    let admin = Admin::new(zk.clone(), Arc::clone(&config));
+    let configs = all_topic_configs(zk, &admin).await?;
+    let (failure_sender, failures) = mpsc::unbounded_channel();
+    let (logs, high_watermarks) = load_logs(&config, directories, configs).await?;
+    let listeners = bind(&config)?;
+    let mut registrar = Registrar::new(zk.clone(), config.broker_id);
+    let epoch = session::register(zk, &mut registrar, &config).await?;
+    {
+        let (logs, id, cluster) = (Arc::clone(&logs), config.broker_id, cluster.clone());
+        blocking(move || logs.write_meta_properties(&cluster, id)).await??;
+    }
+    let context = ReplicaContext {
+        broker_id: config.broker_id,
+        zstd_allowed: config.inter_broker_protocol_version >= IbpVersion::V2_1_IV0,
+        background: Handle::current(),
+        failures: failure_sender,
+    };
+    let defaults = Arc::new(TopicConfig::defaults(&config));
+    let replicas = Arc::new(ReplicaManager::new(context, Arc::clone(&logs), defaults, high_watermarks));
+    let transport = Arc::new(LocalTransport::default());
+    let slots = config.max_incremental_fetch_session_cache_slots.max(0) as usize;
+    let broker = Arc::new(Broker {
+        id: config.broker_id,
+        epoch: AtomicI64::new(epoch),
+        cluster_id: ByteString::from(cluster),
+        config: Arc::clone(&config),
+        metadata: Arc::new(MetadataCache::default()),
+        sessions: FetchSessions::new(Arc::clone(&replicas) as _, slots),
+        replicas,
+        producer_ids: ProducerIds::start(zk.clone(), config.broker_id).await?,
+        admin,
+        logs: Arc::clone(&logs),
+        background: Handle::current(),
+    });
+    config_changes::reload_broker(&broker, Scope::Cluster).await;
+    config_changes::reload_broker(&broker, Scope::Broker).await;
+    transport.connect(Arc::clone(&broker));
+    let controller = Controller::start(ControllerDeps {
+        config: ControllerConfig::new(&config),
+        zk: zk.clone(),
+        transport,
+    });
+    Ok(Parts { config, zk: zk.clone(), logs, listeners, broker, controller, registrar, failures })
+}
+
+async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, StartupError> {
+    tokio::task::spawn_blocking(work).await.map_err(StartupError::kafka)
+}
+
+/// Directories whose `meta.properties` could not be read.
+type FailedDirs = Vec<PathBuf>;
+
+/// Checks what the directories say of cluster and broker; the broker's id is the configured one, the stored one, or a
+/// new one. Nothing is written yet.
+async fn identify(
+    zk: &ZkClient,
+    config: BrokerConfig,
+    cluster: &str,
+) -> Result<(BrokerConfig, FailedDirs), StartupError> {
+    let dirs: Vec<PathBuf> = config.log_dirs.iter().map(PathBuf::from).collect();
+    let (stored, failed) = blocking(move || meta_properties::read(&dirs)).await??;
+    if let Some(other) = stored.cluster_id.filter(|id| id != cluster) {
+        return Err(StartupError::new(
+            "kafka.common.InconsistentClusterIdException",
+            format!(
+                "The Cluster ID {cluster} doesn't match stored clusterId Some({other}) in meta.properties. The broker is \
+                 trying to join the wrong cluster. Configured zookeeper.connect may be wrong."
+            ),
+        ));
+    }
+    let id = match (config.broker_id, stored.broker_id) {
+        (configured, Some(stored)) if configured >= 0 && configured != stored => {
+            return Err(StartupError::new(
+                "kafka.common.InconsistentBrokerIdException",
+                format!(
+                    "Configured broker.id {configured} doesn't match stored broker.id Some({stored}) in meta.properties. \
+                     If you moved your data, make sure your configured broker.id matches. If you intend to create a new \
+                     broker, you should remove all data in your data directories (log.dirs)."
+                ),
+            ));
+        }
+        (configured, _) if configured >= 0 => configured,
+        (_, Some(stored)) => stored,
+        _ if config.broker_id_generation_enable => {
+            broker_id::generate(zk, config.reserved_broker_max_id).await?
+        }
+        _ => {
+            let message = "broker.id is not set and broker.id.generation.enable is false";
+            return Err(StartupError::new("kafka.common.GenerateBrokerIdException", message));
+        }
+    };
+    let config = if id == config.broker_id { config } else { config.with_broker_id(id) };
+    Ok((config, failed.into_iter().map(|(dir, _)| dir).collect()))
+}
+
+/// Settings of every topic that has some: logs are opened with them.
+async fn all_topic_configs(zk: &ZkClient, admin: &Admin) -> Result<TopicConfigs, StartupError> {
+    let names = zk.children(&paths::config_entities("topics")).await?;
+    Ok(admin.topic_configs(names.into_iter().map(ByteString::from).collect()).await)
+}
+
+type HighWatermarks = HashMap<TopicPartition, Offset>;
+
+async fn load_logs(
+    config: &Arc<BrokerConfig>,
+    failed_dirs: FailedDirs,
+    configs: TopicConfigs,
+) -> Result<(Arc<LogManager>, HighWatermarks), StartupError> {
+    let defaults = Arc::new(replica_manager::log_config(&TopicConfig::defaults(config)));
+    let configs: HashMap<ByteString, Arc<LogConfig>> = configs
+        .into_iter()
+        .map(|(topic, config)| (topic, Arc::new(replica_manager::log_config(&config))))
+        .collect();
+    let options = LogManagerOptions {
+        log_dirs: config.log_dirs.iter().map(PathBuf::from).collect(),
+        failed_dirs,
+        recovery_threads_per_data_dir: config.num_recovery_threads_per_data_dir.max(1) as usize,
+        producer_expiration_ms: i64::from(config.transactional_id_expiration_ms),
+        keep_partition_metadata: config.inter_broker_protocol_version.has_topic_ids(),
+    };
+    let load = move || {
+        let config_of = |topic: &str| Arc::clone(configs.get(topic).unwrap_or(&defaults));
+        let logs = LogManager::open(&options, &config_of)?;
+        let (high_watermarks, errors) = logs.read_high_watermarks();
+        for error in errors {
+            error!(target: "kafka.server.ReplicaManager", "{error}");
+            logs.fail_directory(&error.log_dir);
+        }
+        Ok::<_, StartupError>((logs, high_watermarks))
+    };
+    let (logs, high_watermarks) = blocking(load).await??;
+    Ok((Arc::new(logs), high_watermarks))
+}
+
+fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartupError> {
+    let connection = ConnectionSettings {
+        frame_bytes_max: config.socket_request_max_bytes.max(0) as usize,
+        idle_ms_max: config.connections_max_idle_ms,
+    };
+    let mut listeners = Vec::new();
+    for endpoint in config.data_plane_listeners() {
+        if endpoint.security_protocol != SecurityProtocol::Plaintext {
+            return Err(StartupError::kafka(format!(
+                "Listener {} uses {}, which is not in this release: only PLAINTEXT is",
+                endpoint.listener_name,
+                endpoint.security_protocol.name()
+            )));
+        }
+        let settings = ListenerSettings {
+            name: endpoint.listener_name.clone(),
+            host: endpoint.host.clone(),
+            port: endpoint.port as u16,
+            send_buffer_bytes: config.socket_send_buffer_bytes,
+            receive_buffer_bytes: config.socket_receive_buffer_bytes,
+            connection: connection.clone(),
+        };
+        listeners.push(Listener::bind(settings).map_err(StartupError::kafka)?);
+    }
+    Ok(listeners)
+}
+
+/// Starts the threads that serve connections: `num.network.threads` of them, but not more than there are cores.
+pub fn start_workers(config: &BrokerConfig, broker: &Arc<Broker>) -> Result<Workers, StartupError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = (config.num_network_threads.max(1) as usize).min(cores);
+    Ok(Workers::start(count, Arc::new(Dispatcher::new(Arc::clone(broker))))?)
+}
+
+/// Lets the listeners accept.
+pub fn accept(config: &BrokerConfig, listeners: Vec<Listener>, workers: &Workers) -> Vec<JoinHandle<()>> {
+    let at_most = |value: i32| value.max(0) as usize;
+    let overrides = config.max_connections_per_ip_overrides.iter();
+    let limits = ConnectionLimits::new(LimitSettings {
+        connections_max: at_most(config.max_connections),
+        per_address_max: at_most(config.max_connections_per_ip),
+        per_address_overrides: overrides
+            .filter_map(|(host, max)| host.parse::<IpAddr>().ok().map(|address| (address, at_most(*max))))
+            .collect(),
+        creation_rate_max: config.max_connection_creation_rate.max(0) as u32,
+    });
+    let run = |listener: Listener| {
+        let (limits, queues) = (Arc::clone(&limits), workers.queues());
+        tokio::spawn(async move {
+            if let Err(failed) = listener.run(limits, queues).await {
+                error!(target: "kafka.network.Acceptor", "Cannot accept connections: {failed}");
+            }
+        })
+    };
+    listeners.into_iter().map(run).collect()
+}

@@ -1,0 +1,99 @@
+//! The broker's life in ZooKeeper: registration, and registering again after a session was lost.
+//!
+//! Order after a loss, as in Kafka: the controller forgets its role, then the broker registers, then it takes part in
+//! elections again. Produce and fetch go on all the time.
+
+use super::startup::StartupError;
+use crate::common::{BrokerId, clock};
+use crate::config::BrokerConfig;
+use crate::controller::ControllerHandle;
+use crate::handlers::Broker;
+use crate::zk::data::broker::{BrokerRegistration, version_for};
+use crate::zk::registration::{Registrar, brokers, check_addresses};
+use crate::zk::{SessionEvent, ZkClient};
+use log::{error, info, warn};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What this broker registers.
+pub fn registration(config: &BrokerConfig) -> BrokerRegistration {
+    BrokerRegistration {
+        version: version_for(config.inter_broker_protocol_version),
+        endpoints: config.advertised_listeners.clone(),
+        rack: config.broker_rack.clone(),
+        jmx_port: -1,
+        timestamp_ms: clock::now_ms(),
+        features: BTreeMap::new(),
+    }
+}
+
+/// Registers for the first time; gives the broker epoch.
+pub async fn register(
+    zk: &ZkClient,
+    registrar: &mut Registrar,
+    config: &BrokerConfig,
+) -> Result<i64, StartupError> {
+    let others = brokers(zk).await?;
+    check_addresses(config.broker_id, &config.advertised_listeners, &others)
+        .map_err(|message| StartupError::new("java.lang.IllegalArgumentException", message))?;
+    let epoch = registrar.register(&registration(config)).await?;
+    log_registered(config, config.broker_id, epoch);
+    Ok(epoch)
+}
+
+fn log_registered(config: &BrokerConfig, id: BrokerId, epoch: i64) {
+    let addresses: Vec<String> = config.advertised_listeners.iter().map(ToString::to_string).collect();
+    info!(target: "kafka.zk.KafkaZkClient",
+        "Registered broker {id} at path /brokers/ids/{id} with addresses: {}, czxid (broker epoch): {epoch}",
+        addresses.join(","));
+}
+
+/// Follows the session until it is closed.
+pub async fn follow(
+    zk: ZkClient,
+    mut registrar: Registrar,
+    broker: Arc<Broker>,
+    controller: ControllerHandle,
+) {
+    let mut events = zk.session_events();
+    loop {
+        match events.next().await {
+            SessionEvent::Connected | SessionEvent::Resumed => {
+                info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Connected.");
+            }
+            SessionEvent::Disconnected => {
+                warn!(target: "kafka.zookeeper.ZooKeeperClient",
+                    "[ZooKeeperClient Kafka server] No connection to ZooKeeper: produce and fetch go on, admin calls wait.");
+            }
+            SessionEvent::NewSession { previous, session_id } => {
+                warn!(target: "kafka.zookeeper.ZooKeeperClient",
+                    "[ZooKeeperClient Kafka server] Session 0x{previous:x} expired, 0x{session_id:x} is new; registering again.");
+                controller.session_expired().await;
+                register_again(&mut registrar, &broker).await;
+                controller.session_established();
+            }
+            SessionEvent::Closed => return,
+        }
+    }
+}
+
+/// Until it succeeds: the old session's node may still stand there.
+async fn register_again(registrar: &mut Registrar, broker: &Broker) {
+    loop {
+        match registrar.register(&registration(&broker.config)).await {
+            Ok(epoch) => {
+                broker.epoch.store(epoch, Ordering::Release);
+                log_registered(&broker.config, broker.id, epoch);
+                return;
+            }
+            Err(failed) => {
+                error!(target: "kafka.server.KafkaServer", "Cannot register broker {}: {failed}", broker.id);
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}

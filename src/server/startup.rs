@@ -1,0 +1,78 @@
+//! Why a broker did not start, in Kafka's words.
+
+use crate::config::ConfigError;
+use crate::storage::{StartError, StorageError};
+use crate::zk::{NodeError, ZkError};
+use std::fmt;
+
+/// Class name and message of the exception that Kafka throws.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StartupError {
+    /// Name of the exception's class.
+    pub exception: String,
+    /// Its message.
+    pub message: String,
+}
+
+impl StartupError {
+    /// An error of a class.
+    pub fn new(exception: &str, message: impl Into<String>) -> StartupError {
+        StartupError { exception: exception.into(), message: message.into() }
+    }
+
+    /// A `KafkaException`.
+    pub fn kafka(message: impl fmt::Display) -> StartupError {
+        StartupError::new("org.apache.kafka.common.KafkaException", message.to_string())
+    }
+}
+
+impl fmt::Display for StartupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.exception, self.message)
+    }
+}
+
+impl std::error::Error for StartupError {}
+
+impl From<StartError> for StartupError {
+    fn from(error: StartError) -> StartupError {
+        StartupError::new(error.exception, error.message)
+    }
+}
+
+impl From<std::io::Error> for StartupError {
+    fn from(error: std::io::Error) -> StartupError {
+        StartupError::new("java.io.IOException", error.to_string())
+    }
+}
+
+impl From<ZkError> for StartupError {
+    fn from(error: ZkError) -> StartupError {
+        let exception = match error.cause() {
+            ZkError::ConnectionTimeout => "kafka.zookeeper.ZooKeeperClientTimeoutException",
+            _ => "org.apache.zookeeper.KeeperException",
+        };
+        StartupError::new(exception, error.to_string())
+    }
+}
+
+impl From<ConfigError> for StartupError {
+    fn from(error: ConfigError) -> StartupError {
+        StartupError::new(error.exception.class_name(), error.message)
+    }
+}
+
+impl From<NodeError> for StartupError {
+    fn from(error: NodeError) -> StartupError {
+        match error {
+            NodeError::Zk(error) => error.into(),
+            NodeError::Data(error) => StartupError::kafka(error),
+        }
+    }
+}
+
+impl From<StorageError> for StartupError {
+    fn from(error: StorageError) -> StartupError {
+        StartupError::new("org.apache.kafka.common.errors.KafkaStorageException", error.to_string())
+    }
+}
