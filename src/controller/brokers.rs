@@ -46,22 +46,20 @@ impl Machine {
             "Newly added brokers: {:?}, deleted brokers: {dead:?}, bounced brokers: {:?}, changed brokers: {:?}",
             ids(&new), ids(&bounced), ids(&updated)
         );
-        for broker in &new {
-            self.effect(Effect::AddBroker(broker.clone()));
-        }
-        for broker in &bounced {
-            self.effect(Effect::RemoveBroker(broker.id));
-            self.effect(Effect::AddBroker(broker.clone()));
-        }
-        for id in &dead {
+        // Failures first, unlike Kafka: nobody shall be elected who is known to be gone.
+        let mut gone = dead;
+        gone.extend(bounced.iter().map(|b| b.id));
+        let mut started = new;
+        started.append(&mut bounced);
+        for id in &gone {
             self.effect(Effect::RemoveBroker(*id));
         }
-        let (left, returned) = (ids(&bounced), bounced);
+        for broker in &started {
+            self.effect(Effect::AddBroker(broker.clone()));
+        }
         self.plan([
-            step(move |m| m.brokers_started(new)),
-            step(move |m| m.brokers_failed(left)),
-            step(move |m| m.brokers_started(returned)),
-            step(move |m| m.brokers_failed(dead)),
+            step(move |m| m.brokers_failed(gone)),
+            step(move |m| m.brokers_started(started)),
             step(move |m| m.brokers_updated(updated)),
         ]);
     }

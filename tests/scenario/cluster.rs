@@ -304,6 +304,27 @@ impl Cluster {
         self.step(from, Event::Response(Box::new(response)));
     }
 
+    /// A machine hears that a replica has no log directory, from a life of the broker that has that epoch.
+    pub fn answer_late(&mut self, to: BrokerId, broker: BrokerId, broker_epoch: i64, tp: &TopicPartition) {
+        let controller_epoch = self.machines[&to].epoch();
+        let error = LeaderAndIsrPartitionError {
+            topic_name: tp.topic.clone(),
+            partition_index: tp.partition,
+            error_code: ErrorCode::KafkaStorageError.code(),
+            ..Default::default()
+        };
+        let response = LeaderAndIsrResponse { partition_errors: vec![error], ..Default::default() };
+        let body = ControlBody::LeaderAndIsr(LeaderAndIsrRequest::default());
+        let event = BrokerResponse {
+            broker,
+            broker_epoch,
+            controller_epoch,
+            request: Arc::new(ControlRequest { version: 4, body }),
+            response: ControlResponse::LeaderAndIsr(response),
+        };
+        self.step(to, Event::Response(Box::new(event)));
+    }
+
     /// Queues with something that can be delivered.
     pub fn deliverable(&self) -> Vec<(BrokerId, BrokerId)> {
         let ready = |to: &BrokerId| self.world.brokers.contains_key(to) && !self.held.contains(to);

@@ -166,6 +166,11 @@ fn ask(cluster: &mut Cluster, verb: &str, words: &[&str]) {
             cluster.call(to, Call::AlterIsr { broker, broker_epoch, changes: vec![change] });
         }
         "prefer" => cluster.world.prefer(partitions()),
+        "late-answer" => {
+            let broker = words[0].parse().expect("a broker id");
+            let broker_epoch = number("epoch").expect("epoch=");
+            cluster.answer_late(to, broker, broker_epoch, &partition(words[1]));
+        }
         "rebalance" => cluster.step(to, Event::Timer(Timer::AutoRebalance)),
         "reelect" => cluster.step(to, Event::Timer(Timer::Reelect)),
         other => panic!("no such command: {other}"),
