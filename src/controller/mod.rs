@@ -3,10 +3,10 @@
 //! ```text
 //! driver ── events ──▶ machine ── effects ──▶ driver ──▶ zk_requests (ZooKeeper), channel (brokers)
 //! ```
-//! [`machine`] is pure; its verbs are spread over one file per concern: [`failover`] takes office, [`brokers`],
-//! [`topics`], [`elections`], [`notifications`], [`alter_isr`] handle what happens, [`partition_state_machine`] and
-//! [`replica_state_machine`] move things between their [`states`], [`topic_deletion`] deletes, [`request_batch`]
-//! makes requests, [`leader_election`] decides. [`driver`] runs it: [`Controller::start`].
+//! [`machine`] is pure; its verbs are spread over one file per concern: `failover` takes office, `brokers`,
+//! `topics`, `elections`, `notifications`, `alter_isr` handle what happens, `partition_state_machine` and
+//! `replica_state_machine` move things between their [`states`], `topic_deletion` deletes, `request_batch`
+//! makes requests, [`leader_election`] decides. `driver` runs it: [`Controller::start`].
 //!
 //! Follows Kafka 2.8.2's classic controller. Left out, and for whom it matters:
 //! - **reassignments** (KIP-455): those found are loaded, kept in the topic's znode when it is rewritten, shown to

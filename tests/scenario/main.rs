@@ -5,6 +5,7 @@ mod cluster;
 mod golden;
 mod random;
 mod render;
+mod scale;
 mod script;
 mod world;
 

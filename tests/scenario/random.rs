@@ -392,7 +392,7 @@ fn run(seed: u64) {
 fn machines_keep_their_promises_in_random_runs() {
     let number = |key: &str| std::env::var(key).ok().and_then(|v| v.parse::<u64>().ok());
     let first = number("SCENARIO_SEED");
-    let count = number("SCENARIO_RUNS").unwrap_or(if first.is_some() { 1 } else { 200 });
+    let count = number("SCENARIO_RUNS").unwrap_or(if first.is_some() { 1 } else { 100 });
     let first = first.unwrap_or_else(ottla::common::random::next_u64);
     for seed in (0..count).map(|n| first.wrapping_add(n)) {
         println!("SCENARIO_SEED={seed}");
