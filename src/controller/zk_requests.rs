@@ -9,8 +9,9 @@ use super::context::{Broker, BrokerIds, Endpoint, LeaderAndIsr, ReplicaAssignmen
 use super::effect::{ZkRead, ZkRequest, ZkWrite};
 use super::event::{FeatureNode, TopicNode, Watch, WriteOutcome, ZkReply, ZkValue};
 use super::machine::LOG;
-use crate::common::{BrokerId, ControllerEpoch, TopicPartition, clock};
+use crate::common::{BrokerId, TopicPartition, clock};
 use crate::zk::data::{self, BrokerRegistration, DataError, FeatureZNode, PartitionState, TopicAssignment};
+use crate::zk::election::{self, Elected, Election};
 use crate::zk::{self, ANY_VERSION, CreateMode, Op, OpResult, ZkClient, ZkError, paths};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -56,38 +57,13 @@ impl ZkRequests {
         (outcome.unwrap_or_else(|error| ZkReply::Failed(error.to_string())), Vec::new())
     }
 
-    /// Creates `/controller` and raises `/controller_epoch` in one transaction
-    /// (`KafkaZkClient.registerControllerAndIncrementControllerEpoch`).
     async fn elect(&self) -> Result<ZkReply, ZkError> {
-        let Some((epoch, version)) = self.controller_epoch().await? else {
-            return Ok(ZkReply::NotElected);
-        };
-        let epoch = epoch + 1;
-        let node = data::controller::encode(self.broker_id, clock::now_ms());
-        let ops = vec![
-            Op::create(paths::CONTROLLER, node, CreateMode::Ephemeral),
-            Op::set(paths::CONTROLLER_EPOCH, data::controller::encode_epoch(epoch), version),
-        ];
-        match self.zk.multi(ops).await {
-            // The write was conditional on `version`, so its result is the next one.
-            Ok(_) => Ok(ZkReply::Elected { epoch, epoch_zk_version: version + 1 }),
-            Err(error) if error.is_node_exists() || error.is_bad_version() => Ok(ZkReply::NotElected),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Value and version of `/controller_epoch`, created if need be.
-    async fn controller_epoch(&self) -> Result<Option<(ControllerEpoch, i32)>, ZkError> {
-        if let Some((data, version)) = self.data(paths::CONTROLLER_EPOCH, None).await? {
-            let epoch = data::controller::decode_epoch(&data);
-            return Ok(Some((epoch.map_err(|e| ZkError::Unexpected(e.to_string()))?, version)));
-        }
-        let first = data::controller::encode_epoch(0);
-        match self.zk.create(paths::CONTROLLER_EPOCH, first, CreateMode::Persistent).await {
-            Ok(_) => Ok(Some((0, 0))),
-            // Another broker runs as well: look again who won.
-            Err(error) if error.is_node_exists() => Ok(None),
-            Err(error) => Err(error),
+        match election::elect(&self.zk, self.broker_id, clock::now_ms()).await {
+            Ok(Election::Won(Elected { epoch, epoch_version })) => {
+                Ok(ZkReply::Elected { epoch, epoch_zk_version: epoch_version })
+            }
+            Ok(Election::Lost(_)) => Ok(ZkReply::NotElected),
+            Err(error) => Err(ZkError::Unexpected(error.to_string())),
         }
     }
 
@@ -308,7 +284,7 @@ fn encoded(state: LeaderAndIsr) -> Bytes {
 /// Writes.
 impl ZkRequests {
     async fn write_all(&self, epoch_zk_version: i32, writes: Vec<ZkWrite>) -> Result<ZkReply, ZkError> {
-        let fence = Op::check(paths::CONTROLLER_EPOCH, epoch_zk_version);
+        let fence = election::fence(epoch_zk_version);
         let mut outcomes = Vec::with_capacity(writes.len());
         let mut ops = Vec::new();
         let result = async {
@@ -329,7 +305,7 @@ impl ZkRequests {
         .await;
         match result {
             Ok(()) => Ok(ZkReply::Written(outcomes)),
-            Err(error) if fenced(&error) => Ok(ZkReply::Moved),
+            Err(error) if election::is_fenced(&error) => Ok(ZkReply::Moved),
             Err(error) => Err(error),
         }
     }
@@ -375,11 +351,6 @@ impl ZkRequests {
         }
         Ok(())
     }
-}
-
-/// True if the check of `/controller_epoch` failed, which always stands first.
-fn fenced(error: &ZkError) -> bool {
-    error.failed_index() == Some(0) && (error.is_bad_version() || error.is_no_node())
 }
 
 fn grouped(ops: Vec<Op>) -> Vec<Vec<Op>> {
