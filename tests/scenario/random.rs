@@ -189,7 +189,7 @@ impl Run {
                 }
                 let count = 1 + self.random.below(3) as i32;
                 let partitions = (0..count).map(|n| (n, self.random.replicas())).collect();
-                let id = (self.topics_made % 2 == 0).then(|| Uuid([self.topics_made; 16]));
+                let id = self.topics_made.is_multiple_of(2).then_some(Uuid([self.topics_made; 16]));
                 self.cluster.world.create_topic(&topic, TopicNode { id, partitions });
             }
             3 if !topics.is_empty() => {
@@ -374,7 +374,7 @@ fn run(seed: u64) {
         expired: BTreeSet::new(),
         before: BTreeMap::new(),
         leaders: BTreeMap::new(),
-        unclean: seed % 4 == 0,
+        unclean: seed.is_multiple_of(4),
         topics_made: 0,
     };
     for id in BROKERS {
@@ -384,7 +384,7 @@ fn run(seed: u64) {
         run.act();
         run.cluster.out.clear();
     }
-    run.calm_down(seed % 2 == 0);
+    run.calm_down(seed.is_multiple_of(2));
     run.check_calm();
 }
 
