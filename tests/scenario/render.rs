@@ -163,11 +163,11 @@ fn moving(adding: &[i32], removing: &[i32]) -> String {
     format!(" adding {} removing {}", list(adding), list(removing))
 }
 
+/// A reply's verdict on each partition, or on all of them.
+type PerPartition<T> = Result<Vec<(TopicPartition, Result<T, ErrorCode>)>, ErrorCode>;
+
 fn reply_text(reply: &Reply) -> String {
-    fn per_partition<T>(
-        result: &Result<Vec<(TopicPartition, Result<T, ErrorCode>)>, ErrorCode>,
-        show: impl Fn(&T) -> String,
-    ) -> String {
+    fn per_partition<T>(result: &PerPartition<T>, show: impl Fn(&T) -> String) -> String {
         match result {
             Err(code) => code.name().to_string(),
             Ok(entries) => entries

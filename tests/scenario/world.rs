@@ -4,6 +4,7 @@ use ottla::common::{BrokerId, TopicPartition};
 use ottla::controller::context::{Broker, BrokerIds, Endpoint, LeaderAndIsr, ReplicaAssignment};
 use ottla::controller::effect::{ZkRead, ZkRequest, ZkWrite};
 use ottla::controller::event::{FeatureNode, TopicNode, Watch, WriteOutcome, ZkReply, ZkValue};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names a topic; the text is copied.
@@ -235,11 +236,11 @@ impl World {
             ZkWrite::CreateState(tp, state) => {
                 if !self.partitions.contains(&tp) {
                     WriteOutcome::Absent
-                } else if self.states.contains_key(&tp) {
-                    WriteOutcome::Exists
-                } else {
-                    self.states.insert(tp, LeaderAndIsr { zk_version: 0, ..state });
+                } else if let Entry::Vacant(free) = self.states.entry(tp) {
+                    free.insert(LeaderAndIsr { zk_version: 0, ..state });
                     WriteOutcome::Done(0)
+                } else {
+                    WriteOutcome::Exists
                 }
             }
             ZkWrite::SetState(tp, state) => match self.states.get_mut(&tp) {
