@@ -1,7 +1,9 @@
 //! From a frame to a handler and back.
 
+use super::admin::AdminContext;
 use super::{client, table};
 use crate::admin::Admin;
+use crate::admin::log_dirs::{LogDir, LogOnDisk};
 use crate::common::{BrokerId, ErrorCode};
 use crate::config::BrokerConfig;
 use crate::metadata::{MetadataCache, ProducerIds};
@@ -15,7 +17,9 @@ use crate::storage::LogManager;
 use bytes::Bytes;
 use bytestring::ByteString;
 use log::{Level, log_enabled, trace};
+use std::collections::HashMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The collaborators of all handlers.
@@ -57,6 +61,40 @@ pub struct Call {
     pub client_id: Option<ByteString>,
     /// Who asks.
     pub connection: Arc<ConnectionInfo>,
+}
+
+impl Broker {
+    /// What the handlers of administration need.
+    pub fn admin_context(&self, call: &Call) -> AdminContext<'_> {
+        AdminContext {
+            admin: &self.admin,
+            metadata: &self.metadata,
+            is_controller: self.metadata.current().controller_id == Some(self.id),
+            version: call.version,
+        }
+    }
+
+    /// The log directories with the logs of this broker's partitions.
+    pub fn log_dirs(&self) -> Vec<LogDir> {
+        let mut logs: HashMap<Arc<Path>, Vec<LogOnDisk>> = HashMap::new();
+        for partition in self.replicas.all() {
+            partition.with_state(|state| {
+                let Some(log) = state.log.as_ref() else { return };
+                let high_watermark = state.machine.high_watermark().offset;
+                logs.entry(Arc::clone(log.log_dir())).or_default().push(LogOnDisk {
+                    topic_partition: partition.name.clone(),
+                    size_bytes: log.size_bytes() as i64,
+                    offset_lag: (high_watermark - log.log_end_offset()).max(0),
+                    is_future: log.is_future(),
+                });
+            });
+        }
+        let shown = self.logs.directories().into_iter().map(|(path, online)| LogDir {
+            path: path.display().to_string(),
+            logs: online.then(|| logs.remove(&path).unwrap_or_default()),
+        });
+        shown.collect()
+    }
 }
 
 impl Call {

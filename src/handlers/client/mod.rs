@@ -2,6 +2,7 @@
 
 pub mod api_versions;
 pub mod delete_records;
+pub mod describe_cluster;
 pub mod down_conversion;
 pub mod fetch;
 pub mod init_producer_id;
