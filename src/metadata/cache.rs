@@ -27,6 +27,11 @@ impl MetadataCache {
         self.current.load_full()
     }
 
+    /// False until the controller has spoken for the first time.
+    pub fn is_known(&self) -> bool {
+        *self.version.borrow() > 0
+    }
+
     /// Applies a request of the controller; gives the names of topics that are gone.
     pub fn update(&self, request: &UpdateMetadataRequest) -> Vec<ByteString> {
         let _guard = self.writer.lock().expect("no panic during an update");

@@ -4,8 +4,11 @@
 //! if the broker (`auto.create.topics.enable`) and, from version 4, the request allow it; the client hears
 //! LEADER_NOT_AVAILABLE and asks again. Versions 10-11 carry topic ids, but only names may be asked for
 //! (KIP-516 in 2.8). Left out: authorized operations, until there is an authorizer.
+//!
+//! A broker that has just started knows nothing yet. Kafka then answers without brokers and topics, and a client
+//! that has just seen its topic takes it for deleted; here the answer waits a little for the controller.
 
-use crate::common::ErrorCode;
+use crate::common::{ErrorCode, clock};
 use crate::handlers::dispatch::{Broker, Call};
 use crate::metadata::{ClusterSnapshot, PartitionMetadata, TopicMetadata};
 use crate::network::{Dispatch, Outcome};
@@ -23,6 +26,9 @@ const ALL_REPLICAS_VERSION_MIN: i16 = 1;
 const TOPIC_ID_VERSION_MIN: i16 = 10;
 const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
 
+/// How long the first answers wait for the controller to tell this broker about the cluster.
+const FIRST_UPDATE_WAIT_MS: i64 = 2_000;
+
 /// What the client wants to hear of.
 enum Wanted {
     All,
@@ -31,8 +37,26 @@ enum Wanted {
     Invalid(Vec<ByteString>),
 }
 
-/// Answers at once, unless topics must be made first.
+/// Answers at once, unless topics must be made first, or nothing is known yet.
 pub fn handle(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dispatch {
+    if broker.metadata.is_known() {
+        return answer(broker, call, request);
+    }
+    let broker = Arc::clone(broker);
+    Dispatch::Pending(Box::pin(async move {
+        let deadline = tokio::time::Instant::from_std(clock::deadline_after_ms(FIRST_UPDATE_WAIT_MS));
+        let mut updates = broker.metadata.subscribe();
+        let known = updates.wait_for(|version| *version > 0);
+        // Late or not, the answer is what is known now.
+        let _ = tokio::time::timeout_at(deadline, known).await.is_ok();
+        match answer(&broker, call, request) {
+            Dispatch::Done(outcome) => outcome,
+            Dispatch::Pending(reply) => reply.await,
+        }
+    }))
+}
+
+fn answer(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dispatch {
     let cluster = broker.metadata.current();
     let allow_auto_create = request.allow_auto_topic_creation && broker.config.auto_create_topics_enable;
     let names = match wanted(&call, request) {
