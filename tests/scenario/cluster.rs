@@ -208,6 +208,7 @@ impl Cluster {
         self.queues.retain(|(from, _), _| *from != id);
         self.world.disarm(id);
         self.world.end_session(id);
+        self.world.untold_isr_changes.remove(&id);
     }
 
     /// The machine that is controller by the znode, or else any that thinks so.
@@ -331,19 +332,23 @@ impl Cluster {
         self.queues.iter().filter(|((_, to), q)| !q.is_empty() && ready(to)).map(|(key, _)| *key).collect()
     }
 
-    /// Runs until nothing moves: ZooKeeper first, then watches, then brokers.
+    /// Runs until nothing moves.
     pub fn settle(&mut self) {
-        loop {
-            if let Some(id) = self.asked.keys().next().copied() {
-                self.answer_zk(id);
-            } else if !self.world.fired.is_empty() {
-                self.deliver_watch();
-            } else if let Some((from, to)) = self.deliverable().first().copied() {
-                self.deliver_request(from, to);
-            } else {
-                return;
-            }
+        while self.settle_one() {}
+    }
+
+    /// One thing that is due: ZooKeeper first, then watches, then brokers. False if nothing is.
+    pub fn settle_one(&mut self) -> bool {
+        if let Some(id) = self.asked.keys().next().copied() {
+            self.answer_zk(id);
+        } else if !self.world.fired.is_empty() {
+            self.deliver_watch();
+        } else if let Some((from, to)) = self.deliverable().first().copied() {
+            self.deliver_request(from, to);
+        } else {
+            return false;
         }
+        true
     }
 }
 

@@ -1,7 +1,7 @@
 //! Random runs: three machines and one plain broker, everything that can happen in any order, and after every step
 //! what must always hold; at the end, when the chaos stops, what must come about.
 //!
-//! `SCENARIO_SEED=n` repeats one run; `SCENARIO_RUNS=n` does more of them.
+//! `OTTLA_SEED=n` repeats one run; `OTTLA_RUNS=n` does more of them, from there or from anywhere.
 
 use crate::cluster::{Cluster, config};
 use crate::world::{name, partition};
@@ -258,10 +258,11 @@ impl Run {
 
     fn disturb(&mut self) {
         let id = MACHINES[self.random.below(MACHINES.len())];
-        match self.random.below(4) {
+        match self.random.below(5) {
             0 => {
                 self.cluster.failing.insert(id, 1);
             }
+            4 => self.cluster.world.tell_isr_changes(BROKERS[self.random.below(BROKERS.len())]),
             1 => {
                 let timers: Vec<_> = self.cluster.timers.iter().copied().collect();
                 if let Some((machine, timer)) = self.random.pick(&timers) {
@@ -311,6 +312,9 @@ impl Run {
         }
         self.settle();
         for id in BROKERS {
+            self.cluster.world.tell_isr_changes(id);
+        }
+        for id in BROKERS {
             let leaving = self.cluster.machines.values().any(|m| m.context().is_shutting_down(id));
             let broken = self.cluster.brokers.get(&id).is_some_and(|b| !b.offline.is_empty());
             if self.is_up(id) && (all || leaving || broken) {
@@ -325,8 +329,9 @@ impl Run {
 
     fn settle(&mut self) {
         loop {
-            self.cluster.settle();
-            self.check();
+            while self.cluster.settle_one() {
+                self.check();
+            }
             let Some((machine, timer)) = self.cluster.timers.iter().find(|(_, t)| *t == "Reelect").copied()
             else {
                 return;
@@ -391,11 +396,11 @@ fn run(seed: u64) {
 #[test]
 fn machines_keep_their_promises_in_random_runs() {
     let number = |key: &str| std::env::var(key).ok().and_then(|v| v.parse::<u64>().ok());
-    let first = number("SCENARIO_SEED");
-    let count = number("SCENARIO_RUNS").unwrap_or(if first.is_some() { 1 } else { 100 });
+    let first = number("OTTLA_SEED");
+    let count = number("OTTLA_RUNS").unwrap_or(if first.is_some() { 1 } else { 100 });
     let first = first.unwrap_or_else(ottla::common::random::next_u64);
     for seed in (0..count).map(|n| first.wrapping_add(n)) {
-        println!("SCENARIO_SEED={seed}");
+        println!("random run: OTTLA_SEED={seed}");
         run(seed);
     }
 }

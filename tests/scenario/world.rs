@@ -35,6 +35,8 @@ pub struct World {
     pub topic_configs: BTreeMap<String, Option<bool>>,
     pub deletions: BTreeSet<String>,
     pub isr_changes: BTreeMap<String, Vec<TopicPartition>>,
+    /// What leaders wrote to states and have yet to notify the controller of; a process that dies never does.
+    pub untold_isr_changes: BTreeMap<BrokerId, BTreeSet<TopicPartition>>,
     pub log_dir_events: BTreeMap<String, BrokerId>,
     pub preferred_election: Option<Vec<TopicPartition>>,
     /// Armed watches by machine.
@@ -114,16 +116,25 @@ impl World {
         self.fire(Watch::PreferredElection);
     }
 
-    /// A leader changes its ISR in ZooKeeper, and says so if asked to.
+    /// A leader changes its ISR in ZooKeeper itself, and says so now or later.
     pub fn change_isr(&mut self, tp: &TopicPartition, isr: BrokerIds, notify: bool) {
         let Some(state) = self.states.get_mut(tp) else { return };
         state.isr = isr;
         state.zk_version += 1;
+        let leader = state.leader;
+        self.untold_isr_changes.entry(leader).or_default().insert(tp.clone());
         if notify {
-            self.zxid += 1;
-            self.isr_changes.insert(format!("isr_change_{:010}", self.zxid), vec![tp.clone()]);
-            self.fire(Watch::IsrChanges);
+            self.tell_isr_changes(leader);
         }
+    }
+
+    /// A leader notifies the controller of what it changed.
+    pub fn tell_isr_changes(&mut self, leader: BrokerId) {
+        let Some(changed) = self.untold_isr_changes.remove(&leader) else { return };
+        self.zxid += 1;
+        let node = format!("isr_change_{:010}", self.zxid);
+        self.isr_changes.insert(node, changed.into_iter().collect());
+        self.fire(Watch::IsrChanges);
     }
 
     /// A broker lost a log directory.
