@@ -28,7 +28,7 @@ const CALLS_MAX: usize = 128;
 pub struct ControllerDeps {
     /// The controller's part of the configuration.
     pub config: ControllerConfig,
-    /// The broker's session.
+    /// The broker's session: a clone [in the session](ZkClient::in_this_session) in which the broker is registered.
     pub zk: ZkClient,
     /// The way to the brokers.
     pub transport: Arc<dyn BrokerTransport>,
@@ -58,6 +58,8 @@ enum Input {
     Event(Box<Event>, Option<oneshot::Sender<()>>),
     /// The answer to a ZooKeeper request, and the watches that it armed.
     Zk { id: u64, reply: super::event::ZkReply, watches: Vec<ArmedWatch> },
+    /// The broker is registered in a new session.
+    NewSession(ZkClient),
     /// A watch fired.
     Fired { path: String, watch: Watch },
     /// End.
@@ -72,9 +74,9 @@ impl Controller {
         let status = watch::Sender::new(Status::default());
         let handle = ControllerHandle { inputs: inputs.clone(), calls, status: status.subscribe() };
         let driver = Driver {
-            listener: deps.config.inter_broker_listener.clone(),
             zk: Arc::new(ZkRequests::new(deps.zk, &deps.config)),
-            machine: Machine::new(deps.config, Box::new(Uuid::random)),
+            machine: Machine::new(deps.config.clone(), Box::new(Uuid::random)),
+            config: deps.config,
             transport: deps.transport,
             inputs: inputs.downgrade(),
             status,
@@ -174,9 +176,11 @@ impl ControllerHandle {
         let _ = taken.await;
     }
 
-    /// The broker is registered in a new session; run for controller again.
-    pub fn session_established(&self) {
-        self.put(Event::SessionEstablished);
+    /// The broker is registered in a new session; run for controller again. `zk` is a clone
+    /// [in that session](ZkClient::in_this_session), taken before registering.
+    pub fn session_established(&self, zk: ZkClient) {
+        // Nobody listens after stop().
+        let _ = self.inputs.send(Input::NewSession(zk));
     }
 
     /// Stops the controller without touching ZooKeeper: the end of the session gives the office up.
@@ -202,7 +206,7 @@ struct Driver {
     machine: Machine,
     zk: Arc<ZkRequests>,
     transport: Arc<dyn BrokerTransport>,
-    listener: ByteString,
+    config: ControllerConfig,
     inputs: mpsc::WeakUnboundedSender<Input>,
     status: watch::Sender<Status>,
     zk_task: Option<JoinHandle<()>>,
@@ -255,6 +259,10 @@ impl Driver {
                 }
                 self.step(Event::Zk { id, reply });
             }
+            Input::NewSession(zk) => {
+                self.zk = Arc::new(ZkRequests::new(zk, &self.config));
+                self.step(Event::SessionEstablished);
+            }
             Input::Fired { path, watch } => {
                 self.watches.remove(&path);
                 self.step(Event::Changed(watch));
@@ -283,14 +291,20 @@ impl Driver {
             }
             Effect::AddBroker(broker) => {
                 if let Some(channel) = self.channels.get(&broker.id).filter(|c| c.epoch() == broker.epoch) {
-                    return channel.set_address(&broker, &self.listener);
+                    return channel.set_address(&broker, &self.config.inter_broker_listener);
                 }
                 let inputs = self.inputs.clone();
                 let on_response: OnResponse = Arc::new(move |response| {
                     send(&inputs, Input::Event(Box::new(Event::Response(Box::new(response))), None));
                 });
                 let (epoch, transport) = (self.machine.epoch(), self.transport.clone());
-                let channel = BrokerChannel::open(&broker, &self.listener, epoch, transport, on_response);
+                let channel = BrokerChannel::open(
+                    &broker,
+                    &self.config.inter_broker_listener,
+                    epoch,
+                    transport,
+                    on_response,
+                );
                 self.channels.insert(broker.id, channel);
             }
             Effect::RemoveBroker(id) => {

@@ -62,6 +62,8 @@ pub struct Machine {
     pub(super) event_number: u64,
     new_topic_id: Box<dyn FnMut() -> Uuid + Send>,
     role: Role,
+    /// The broker has a session and is registered in it; until then others have to govern.
+    registered: bool,
     held_off: bool,
     /// The fence under which `/controller` may still be ours although this broker resigned.
     abandoned: Option<i32>,
@@ -84,6 +86,7 @@ impl Machine {
             event_number: 0,
             new_topic_id,
             role: Role::Standby,
+            registered: false,
             held_off: false,
             abandoned: None,
             inbox: VecDeque::new(),
@@ -164,9 +167,11 @@ impl Machine {
 
     fn begin(&mut self, event: Event) {
         match event {
-            Event::Start | Event::SessionEstablished | Event::Changed(Watch::Controller) => {
-                self.check_controller()
+            Event::Start | Event::SessionEstablished => {
+                self.registered = true;
+                self.check_controller();
             }
+            Event::Changed(Watch::Controller) => self.check_controller(),
             Event::Timer(Timer::Reelect) => {
                 self.held_off = false;
                 self.check_controller();
@@ -222,7 +227,7 @@ impl Machine {
             } else if let Some(epoch_zk_version) = m.abandoned.filter(|_| !m.held_off) {
                 return m.delete_controller(epoch_zk_version);
             }
-            if controller.is_none() && !m.held_off {
+            if controller.is_none() && m.registered && !m.held_off {
                 m.ask(ZkRequest::Elect, Machine::election_done);
             }
         });
@@ -294,14 +299,13 @@ impl Machine {
     fn expire(&mut self) {
         self.waiting = None;
         self.resign();
+        self.registered = false;
         self.held_off = false;
         self.abandoned = None;
         for event in std::mem::take(&mut self.inbox) {
-            // The new session may have come up already; calls are answered; the rest is about the old reign.
-            match event {
-                Event::SessionEstablished => self.inbox.push_back(event),
-                Event::Call { .. } => self.begin(event),
-                _ => {}
+            // Calls are answered; the rest is about the old reign, or about a session that is over as well.
+            if matches!(event, Event::Call { .. }) {
+                self.begin(event);
             }
         }
     }

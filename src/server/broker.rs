@@ -139,13 +139,14 @@ struct RunningBroker {
 impl RunningBroker {
     async fn start(config: BrokerConfig) -> Result<RunningBroker, StartupError> {
         let started_ms = crate::common::clock::monotonic_ms();
-        let Parts { config, zk, logs, listeners, broker, controller, registrar, failures } =
+        let Parts { config, zk, logs, listeners, broker, controller, session_events, registrar, failures } =
             parts::assemble(config).await?;
         let id = config.broker_id;
         let workers = parts::start_workers(&config, &broker)?;
         let mut tasks = parts::accept(&config, listeners, &workers);
         tasks.push(tokio::spawn(super::session::follow(
             zk.clone(),
+            session_events,
             registrar,
             Arc::clone(&broker),
             controller.clone(),

@@ -19,7 +19,7 @@ use crate::replication::replica_manager::{ReplicaContext, TopicConfigs};
 use crate::replication::{ReplicaManager, replica_manager};
 use crate::storage::{LogConfig, LogManager, LogManagerOptions, StorageError, meta_properties};
 use crate::zk::registration::Registrar;
-use crate::zk::{ZkClient, ZkConfig, broker_id, cluster_id, paths, skeleton};
+use crate::zk::{SessionEvents, ZkClient, ZkConfig, broker_id, cluster_id, paths, skeleton};
 use bytestring::ByteString;
 use log::{error, info};
 use std::collections::HashMap;
@@ -47,6 +47,8 @@ pub struct Parts {
     pub broker: Arc<Broker>,
     /// The controller of this process.
     pub controller: ControllerHandle,
+    /// From before the first registration.
+    pub session_events: SessionEvents,
     /// For registering again.
     pub registrar: Registrar,
     /// Failed directories.
@@ -88,6 +90,8 @@ async fn assemble_on(zk: &ZkClient, config: BrokerConfig) -> Result<Parts, Start
     let (failure_sender, failures) = mpsc::unbounded_channel();
     let (logs, high_watermarks) = load_logs(&config, directories, configs).await?;
     let listeners = bind(&config)?;
+    let session_events = zk.session_events();
+    let session = zk.in_this_session();
     let mut registrar = Registrar::new(zk.clone(), config.broker_id);
     let epoch = session::register(zk, &mut registrar, &config).await?;
     {
@@ -120,12 +124,19 @@ async fn assemble_on(zk: &ZkClient, config: BrokerConfig) -> Result<Parts, Start
     config_changes::reload_broker(&broker, Scope::Cluster).await;
     config_changes::reload_broker(&broker, Scope::Broker).await;
     transport.connect(Arc::clone(&broker));
-    let controller = Controller::start(ControllerDeps {
-        config: ControllerConfig::new(&config),
+    let controller =
+        Controller::start(ControllerDeps { config: ControllerConfig::new(&config), zk: session, transport });
+    Ok(Parts {
+        config,
         zk: zk.clone(),
-        transport,
-    });
-    Ok(Parts { config, zk: zk.clone(), logs, listeners, broker, controller, registrar, failures })
+        logs,
+        listeners,
+        broker,
+        controller,
+        session_events,
+        registrar,
+        failures,
+    })
 }
 
 async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, StartupError> {

@@ -10,7 +10,7 @@ use crate::controller::ControllerHandle;
 use crate::handlers::Broker;
 use crate::zk::data::broker::{BrokerRegistration, version_for};
 use crate::zk::registration::{Registrar, brokers, check_addresses};
-use crate::zk::{SessionEvent, ZkClient};
+use crate::zk::{SessionEvent, SessionEvents, ZkClient};
 use log::{error, info, warn};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,14 +52,14 @@ fn log_registered(config: &BrokerConfig, id: BrokerId, epoch: i64) {
         addresses.join(","));
 }
 
-/// Follows the session until it is closed.
+/// Follows the session until it is closed; `events` begin before the first registration.
 pub async fn follow(
     zk: ZkClient,
+    mut events: SessionEvents,
     mut registrar: Registrar,
     broker: Arc<Broker>,
     controller: ControllerHandle,
 ) {
-    let mut events = zk.session_events();
     loop {
         match events.next().await {
             SessionEvent::Connected | SessionEvent::Resumed => {
@@ -73,8 +73,9 @@ pub async fn follow(
                 warn!(target: "kafka.zookeeper.ZooKeeperClient",
                     "[ZooKeeperClient Kafka server] Session 0x{previous:x} expired, 0x{session_id:x} is new; registering again.");
                 controller.session_expired().await;
+                let session = zk.in_this_session();
                 register_again(&mut registrar, &broker).await;
-                controller.session_established();
+                controller.session_established(session);
             }
             SessionEvent::Closed => return,
         }

@@ -55,6 +55,8 @@ impl ZkConfig {
 pub struct ZkClient {
     backend: Arc<dyn Backend>,
     in_flight_max: usize,
+    /// The only session in which this clone writes (counted as in [`SessionStatus::sessions`]).
+    bound_to: Option<u64>,
 }
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -72,7 +74,19 @@ impl ZkClient {
     }
 
     pub(super) fn over(backend: Arc<dyn Backend>, in_flight_max: usize) -> ZkClient {
-        ZkClient { backend, in_flight_max }
+        ZkClient { backend, in_flight_max, bound_to: None }
+    }
+
+    /// A clone that writes in the present session only: once that is over, its writes fail with
+    /// [`ZkError::SessionExpired`]. For an office that goes with a registration: taken before registering and used
+    /// after it, it cannot write in a session in which nobody is registered.
+    pub fn in_this_session(&self) -> ZkClient {
+        ZkClient { bound_to: Some(self.sessions()), ..self.clone() }
+    }
+
+    /// The session in which a write that begins now takes effect or fails.
+    fn sessions(&self) -> u64 {
+        self.bound_to.unwrap_or_else(|| self.status().sessions)
     }
 
     /// The session now.
@@ -172,7 +186,7 @@ impl ZkClient {
         data: impl Into<Bytes>,
         mode: CreateMode,
     ) -> Result<Created, ZkError> {
-        let sessions = self.status().sessions;
+        let sessions = self.sessions();
         let request = Request::Create { path: path.into(), data: data.into(), mode };
         let created = self.create_in(request, sessions).await?;
         self.with_stat(created).await
@@ -246,7 +260,7 @@ impl ZkClient {
     /// # Errors
     /// [`ZkError::NoNode`], [`ZkError::BadVersion`], [`ZkError::NotEmpty`].
     pub async fn delete(&self, path: &str, version: i32) -> Result<(), ZkError> {
-        self.delete_in(path, version, self.status().sessions).await
+        self.delete_in(path, version, self.sessions()).await
     }
 
     async fn delete_in(&self, path: &str, version: i32, sessions: u64) -> Result<(), ZkError> {
@@ -268,7 +282,7 @@ impl ZkClient {
         if ops.is_empty() {
             return Ok(Vec::new());
         }
-        let sessions = self.status().sessions;
+        let sessions = self.sessions();
         let creates = ops.iter().any(|op| matches!(op, Op::Create { .. }));
         if creates && self.backend.multi_lacks_create() {
             return self.multi_in_steps(&ops, sessions).await;
@@ -403,7 +417,7 @@ impl ZkClient {
     }
 
     async fn run(&self, request: Request) -> Result<Reply, ZkError> {
-        self.run_in(request, self.status().sessions).await
+        self.run_in(request, self.sessions()).await
     }
 
     /// Tries until the outcome is known.

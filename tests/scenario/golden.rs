@@ -105,22 +105,23 @@ fn expected(name: &str, broker: &str) -> Vec<Write> {
         .collect()
 }
 
-struct Run {
-    zk: MemoryZooKeeper,
-    tool: ZkClient,
-    sessions: BTreeMap<BrokerId, ZkClient>,
+/// A ZooKeeper in memory, registered brokers, and a tool.
+pub struct Run {
+    pub zk: MemoryZooKeeper,
+    pub tool: ZkClient,
+    pub sessions: BTreeMap<BrokerId, ZkClient>,
     brokers: Arc<Brokers>,
 }
 
 impl Run {
-    fn new() -> Run {
+    pub fn new() -> Run {
         let zk = MemoryZooKeeper::new();
         let tool = zk.connect();
         Run { zk, tool, sessions: BTreeMap::new(), brokers: Arc::default() }
     }
 
     /// The nodes that every broker makes at its start.
-    async fn skeleton(&self) {
+    pub async fn skeleton(&self) {
         for path in [
             "/brokers/ids",
             "/brokers/topics",
@@ -133,23 +134,30 @@ impl Run {
         }
     }
 
-    async fn register(&mut self, id: BrokerId) {
-        let session = self.zk.connect();
+    pub async fn register(&mut self, id: BrokerId) {
+        self.sessions.insert(id, self.zk.connect());
+        self.register_again(id).await;
+    }
+
+    /// In the session that the broker has.
+    pub async fn register_again(&self, id: BrokerId) {
         let data = format!(
             r#"{{"features":{{}},"listener_security_protocol_map":{{"PLAINTEXT":"PLAINTEXT"}},"endpoints":["PLAINTEXT://h{id}:9092"],"jmx_port":-1,"port":9092,"host":"h{id}","version":5,"timestamp":"1"}}"#
         );
         let path = format!("/brokers/ids/{id}");
-        session.create(&path, data, CreateMode::Ephemeral).await.expect("registered");
-        self.sessions.insert(id, session);
+        self.sessions[&id].create(&path, data, CreateMode::Ephemeral).await.expect("registered");
     }
 
-    fn start(&self, id: BrokerId) -> ControllerHandle {
-        let zk = self.sessions[&id].clone();
-        let transport = self.brokers.clone();
+    pub fn start(&self, id: BrokerId) -> ControllerHandle {
+        self.start_with(id, self.brokers.clone())
+    }
+
+    pub fn start_with(&self, id: BrokerId, transport: Arc<dyn BrokerTransport>) -> ControllerHandle {
+        let zk = self.sessions[&id].in_this_session();
         Controller::start(ControllerDeps { config: config(id, "2.8"), zk, transport })
     }
 
-    async fn apply(&self, op: &str) {
+    pub async fn apply(&self, op: &str) {
         let mut words = op.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {
             (Some("create"), Some("P"), Some(path), Some(data)) => {
@@ -184,12 +192,12 @@ impl Run {
     }
 
     /// Waits until nothing moves: the clock stands still while something does.
-    async fn quiet(&self) {
+    pub async fn quiet(&self) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 
     /// Waits until nothing moves, then gives the writes since the last time.
-    async fn settle(&self) -> Vec<String> {
+    pub async fn settle(&self) -> Vec<String> {
         self.quiet().await;
         let log = self.zk.take_log();
         for (at, line) in log.iter().enumerate().filter(|(_, l)| *l == "multi") {
@@ -231,7 +239,7 @@ impl Run {
 
 impl Run {
     /// The broker's session ends.
-    async fn leave(&mut self, id: BrokerId) {
+    pub async fn leave(&mut self, id: BrokerId) {
         self.sessions.remove(&id).expect("registered").close().await;
     }
 

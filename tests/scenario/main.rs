@@ -2,6 +2,7 @@
 //! random runs of a cluster of machines.
 
 mod cluster;
+mod driver;
 mod golden;
 mod random;
 mod render;

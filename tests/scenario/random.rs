@@ -8,7 +8,7 @@ use crate::world::{name, partition};
 use ottla::common::{BrokerId, TopicPartition, Uuid};
 use ottla::controller::context::{BrokerIds, LeaderAndIsr, ReplicaAssignment};
 use ottla::controller::effect::ZkRequest;
-use ottla::controller::event::{Call, ElectionKind, Event, IsrChange, Timer, TopicNode, ZkReply};
+use ottla::controller::event::{Call, ElectionKind, Event, IsrChange, Timer, TopicNode, Watch, ZkReply};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MACHINES: [BrokerId; 3] = [1, 2, 3];
@@ -97,6 +97,7 @@ impl Run {
 
     fn answer_zk(&mut self, id: BrokerId) {
         let elects = matches!(self.cluster.asked.get(&id), Some((_, ZkRequest::Elect)));
+        assert!(!(elects && self.expired.contains(&id)), "{id} runs without being registered");
         if elects && (self.zombies.contains(&id) || self.expired.contains(&id)) {
             // A dead session cannot create ephemerals.
             let Some((request, _)) = self.cluster.asked.remove(&id) else { return };
@@ -258,7 +259,14 @@ impl Run {
 
     fn disturb(&mut self) {
         let id = MACHINES[self.random.below(MACHINES.len())];
-        match self.random.below(5) {
+        match self.random.below(6) {
+            // The end of a session fires all watches, before or after its owner is told.
+            5 => {
+                let lost: Vec<_> = self.zombies.union(&self.expired).copied().collect();
+                if let Some(id) = self.random.pick(&lost) {
+                    self.cluster.step(id, Event::Changed(Watch::Controller));
+                }
+            }
             0 => {
                 self.cluster.failing.insert(id, 1);
             }
