@@ -15,8 +15,10 @@ use ottla::zk::memory::MemoryZooKeeper;
 use ottla::zk::{ZkClient, ZkConfig, ZkError};
 use support::ZooKeeper;
 
-/// Shortest that a server with ticks of 500 ms grants.
-const SESSION_TIMEOUT_MS: i32 = 1_000;
+/// Long enough for a busy machine to reconnect.
+const SESSION_TIMEOUT_MS: i32 = 4_000;
+/// Shortest that a server with ticks of 500 ms grants, for sessions to be lost.
+const SESSION_TIMEOUT_MS_MIN: i32 = 1_000;
 
 fn config(connect: String) -> ZkConfig {
     let session_timeout_ms = SESSION_TIMEOUT_MS;

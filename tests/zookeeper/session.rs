@@ -2,10 +2,11 @@
 
 use super::proxy::Proxy;
 use super::support::ZooKeeper;
-use super::{SESSION_TIMEOUT_MS, connect};
+use super::{SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS_MIN, config, connect};
 use ottla::zk::registration::Registrar;
 use ottla::zk::{
-    ANY_VERSION, CreateMode, SessionEvent, SessionEvents, SessionState, WatchKind, ZkClient, ZkError,
+    ANY_VERSION, CreateMode, SessionEvent, SessionEvents, SessionState, WatchKind, ZkClient, ZkConfig,
+    ZkError,
 };
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ async fn a_session_outlives_an_outage_of_the_ensemble() {
     let waiting = client.clone();
     let waiting = tokio::spawn(async move { waiting.set("/e", "still mine", ANY_VERSION).await });
     // Longer than the session timeout, by any clock: that is the point.
-    tokio::time::sleep(Duration::from_millis(3 * SESSION_TIMEOUT_MS as u64)).await;
+    tokio::time::sleep(Duration::from_millis(SESSION_TIMEOUT_MS as u64 * 3 / 2)).await;
     assert_eq!(client.status().state, SessionState::Disconnected);
     assert!(!waiting.is_finished(), "requests wait");
     zookeeper.start_again();
@@ -109,7 +110,8 @@ async fn lose_session(proxy: &Proxy, client: &ZkClient, witness: &ZkClient) {
 async fn a_lost_session_is_replaced_and_the_broker_registers_again() {
     let zookeeper = ZooKeeper::start();
     let proxy = Proxy::start(zookeeper.address());
-    let (client, witness) = (connect(proxy.address()).await, connect(zookeeper.address()).await);
+    let short = ZkConfig { session_timeout_ms: SESSION_TIMEOUT_MS_MIN, ..config(proxy.address()) };
+    let (client, witness) = (ZkClient::connect(short).await.unwrap(), connect(zookeeper.address()).await);
     client.ensure_path("/brokers/ids").await.unwrap();
     let broker = br#"{"version":1,"host":"h","port":1,"jmx_port":-1}"#;
     let broker = ottla::zk::data::BrokerRegistration::decode(broker).unwrap();

@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zookeeper_client::{SessionInfo, SessionState as CrateState, StateWatcher};
 
-/// Between attempts to connect, at most; half of it is chance, so that clients do not come in step.
+/// Between attempts to connect, at most, and never more than a tenth of the session timeout; half of it is chance, so
+/// that clients do not come in step.
 const BACKOFF_MS_MAX: u64 = 1_000;
 const BACKOFF_MS_FIRST: u64 = 100;
 /// How long the crate may look for another server by itself, which keeps watches.
@@ -30,7 +31,7 @@ pub(super) async fn start(shared: &Arc<Shared>) -> Result<(), ZkError> {
 }
 
 async fn open_first(shared: &Shared) -> Result<Link, ZkError> {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(shared);
     loop {
         let opened = match link::connect(shared, None).await {
             Ok(link) => link::ensure_chroot(shared, &link).await.map(|()| link),
@@ -46,14 +47,19 @@ async fn open_first(shared: &Shared) -> Result<Link, ZkError> {
     }
 }
 
-#[derive(Default)]
 struct Backoff {
     rounds: u32,
+    limit_ms: u64,
 }
 
 impl Backoff {
+    fn new(shared: &Shared) -> Backoff {
+        let tenth = shared.config.session_timeout_ms.max(0) as u64 / 10;
+        Backoff { rounds: 0, limit_ms: tenth.clamp(BACKOFF_MS_FIRST, BACKOFF_MS_MAX) }
+    }
+
     async fn wait(&mut self) {
-        let limit = (BACKOFF_MS_FIRST << self.rounds.min(10)).min(BACKOFF_MS_MAX);
+        let limit = (BACKOFF_MS_FIRST << self.rounds.min(10)).min(self.limit_ms);
         self.rounds += 1;
         tokio::time::sleep(Duration::from_millis(limit / 2 + random::below(limit / 2 + 1))).await;
     }
@@ -152,7 +158,7 @@ async fn connected_again(states: &mut StateWatcher) -> CrateState {
 async fn take_up(shared: &Shared, session: SessionInfo) {
     let id = session.id().0;
     let mut session = Some(session);
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(shared);
     loop {
         match link::connect(shared, session.clone()).await {
             Ok(link) => {
