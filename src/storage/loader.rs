@@ -320,7 +320,11 @@ impl<'a> Loader<'a> {
         segments.push(Segment::new(active.file.clone(), active.size, active.has_txn_index));
         let bases: Vec<_> = segments.iter().map(|segment| segment.base_offset()).collect();
         self.snapshots.remove_strays(self.dir, &bases)?;
-        self.producers_at(&segments, end_offset, self.options.clean)
+        let mut producers = self.producers_at(&segments, end_offset, self.options.clean)?;
+        if !self.options.clean {
+            producer_replay::recall_batches(&segments, &mut producers)?;
+        }
+        Ok(producers)
     }
 
     /// Offset after the last record, from the last index entry on. A torn tail is recovered.

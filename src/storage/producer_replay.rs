@@ -2,6 +2,7 @@
 
 use super::append_types::AppendOrigin;
 use super::end_marker;
+use super::header_scan::HeaderScan;
 use super::partition_dir::PartitionDir;
 use super::producer_snapshot::Snapshots;
 use super::producer_state::{Check, CompletedTxn, ProducerState};
@@ -12,6 +13,10 @@ use crate::common::Offset;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+/// How much of a log's end is looked through for the batches that snapshots leave out: more than the producers of
+/// one partition have in flight.
+const RECALL_BYTES: u32 = 16 << 20;
 
 /// What is replayed.
 pub(crate) struct Start<'a> {
@@ -91,4 +96,46 @@ fn replay_segment(
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(())
+}
+
+/// Adds to every producer the batches before its last, as far as the end of the log still has them. A snapshot holds
+/// only the last one; after a kill, though, a producer sends again all that it had in flight, and what was written
+/// must be known as duplicates. Apache Kafka answers OUT_OF_ORDER_SEQUENCE_NUMBER there.
+pub(crate) fn recall_batches(segments: &[Arc<Segment>], state: &mut ProducerState) -> io::Result<()> {
+    if state.is_empty() {
+        return Ok(());
+    }
+    let mut found = ProducerState::default();
+    for (segment, from) in tail(segments)? {
+        let fd = segment.file.log()?;
+        let mut headers = HeaderScan::new(&fd, from, segment.size);
+        while let Some((_, info)) = headers.next_batch()? {
+            if info.has_producer_id() && !info.is_control() {
+                found.note_batch(&info);
+            }
+        }
+        segment.file.rest();
+    }
+    state.take_batches_of(&found);
+    Ok(())
+}
+
+/// The last segments, rising, each with the position of a batch, together not much over [`RECALL_BYTES`].
+fn tail(segments: &[Arc<Segment>]) -> io::Result<Vec<(&Arc<Segment>, u32)>> {
+    let mut tail = Vec::new();
+    let mut left = RECALL_BYTES;
+    for segment in segments.iter().rev() {
+        if segment.size > left {
+            let offset = segment.offset_after(segment.size - left)?;
+            // Without an index entry there, the next segments must do.
+            if let Some(offset) = offset {
+                tail.push((segment, segment.lookup(offset)?));
+            }
+            break;
+        }
+        left -= segment.size;
+        tail.push((segment, 0));
+    }
+    tail.reverse();
+    Ok(tail)
 }

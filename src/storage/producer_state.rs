@@ -36,6 +36,15 @@ pub(crate) struct BatchMetadata {
 }
 
 impl BatchMetadata {
+    fn of(info: &BatchInfo, first_offset: Offset) -> BatchMetadata {
+        BatchMetadata {
+            last_sequence: info.last_sequence(),
+            last_offset: info.last_offset(),
+            offset_delta: (info.last_offset() - first_offset) as i32,
+            timestamp: info.max_timestamp,
+        }
+    }
+
     pub(crate) fn first_sequence(&self) -> i32 {
         decrement_sequence(self.last_sequence, self.offset_delta)
     }
@@ -156,14 +165,8 @@ impl ProducerUpdate {
         if check.origin == AppendOrigin::Client {
             self.check_sequence(info, first.offset, check)?;
         }
-        let offset_delta = (info.last_offset() - first.offset) as i32;
         self.updated.set_epoch(info.producer_epoch);
-        self.updated.add(BatchMetadata {
-            last_sequence: info.last_sequence(),
-            last_offset: info.last_offset(),
-            offset_delta,
-            timestamp: info.max_timestamp,
-        });
+        self.updated.add(BatchMetadata::of(info, first.offset));
         self.updated.last_timestamp = info.max_timestamp;
         match (self.updated.current_txn_first_offset, info.is_transactional()) {
             (Some(_), false) if check.origin != AppendOrigin::Replication => {
@@ -380,6 +383,25 @@ impl ProducerState {
     /// Forgets producers that were idle for `expiration_ms` and have no open transaction.
     pub(crate) fn remove_expired(&mut self, now_ms: i64, expiration_ms: i64) {
         self.producers.retain(|_, entry| !is_expired(entry, now_ms, expiration_ms));
+    }
+
+    /// Notes a data batch of the log for [`ProducerState::take_batches_of`], and nothing else of it.
+    pub(crate) fn note_batch(&mut self, info: &BatchInfo) {
+        let entry = self.producers.entry(info.producer_id).or_insert_with(ProducerEntry::empty);
+        entry.set_epoch(info.producer_epoch);
+        entry.add(BatchMetadata::of(info, info.base_offset));
+    }
+
+    /// Takes over the remembered batches of producers that `other` has followed to the same last batch.
+    pub(crate) fn take_batches_of(&mut self, other: &ProducerState) {
+        for (producer_id, entry) in &mut self.producers {
+            let Some(found) = other.producers.get(producer_id) else { continue };
+            let same_end = found.producer_epoch == entry.producer_epoch
+                && found.batches.last().map(|b| b.last_offset) == entry.batches.last().map(|b| b.last_offset);
+            if same_end && found.batches.len() > entry.batches.len() {
+                entry.batches.clone_from(&found.batches);
+            }
+        }
     }
 
     /// The log start moved up.

@@ -165,3 +165,27 @@ fn idle_producers_expire_unless_a_transaction_is_open() {
     state.remove_expired(1000 + 500, 500);
     assert_eq!(state.sorted().iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2]);
 }
+
+#[test]
+fn batches_that_a_snapshot_left_out_are_recalled_if_they_lead_to_the_same_end() {
+    let mut full = ProducerState::default();
+    let mut noted = ProducerState::default();
+    for at in 0..7 {
+        let info = batch(1, 0, at * 10, 10, i64::from(at) * 10);
+        append(&mut full, &info).expect("in order");
+        noted.note_batch(&info);
+    }
+    append(&mut full, &batch(2, 0, 0, 1, 70)).expect("another producer");
+    let mut loaded = full.clone();
+    loaded.producers.values_mut().for_each(|entry| drop(entry.batches.drain(..entry.batches.len() - 1)));
+    assert_eq!(loaded.find_duplicate(&batch(1, 0, 30, 10, 0)), None);
+    loaded.take_batches_of(&noted);
+    assert_eq!(loaded.sorted(), full.sorted());
+    // What was noted ends elsewhere, or is of another epoch.
+    for info in [batch(1, 0, 70, 1, 71), batch(1, 1, 0, 1, 71)] {
+        noted.note_batch(&info);
+        let before = loaded.clone();
+        loaded.take_batches_of(&noted);
+        assert_eq!(loaded.sorted(), before.sorted());
+    }
+}
