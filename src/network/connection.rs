@@ -17,7 +17,9 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::Sleep;
 
 /// Answers that a connection may owe.
@@ -49,6 +51,8 @@ pub enum End {
     Refused(String),
     /// The socket failed.
     Failed(io::Error),
+    /// The broker stops; everything owed was sent.
+    Stopped,
 }
 
 enum Owed {
@@ -96,9 +100,29 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    /// Serves the peer until either side ends it.
-    pub async fn run(mut self) -> End {
-        poll_fn(|cx| self.poll(cx)).await
+    /// Serves the peer until either side ends it, or `stopped` changes: then what was dispatched is still answered.
+    pub async fn run(mut self, mut stopped: watch::Receiver<bool>) -> End {
+        tokio::select! {
+            biased;
+            end = poll_fn(|cx| self.poll(cx)) => return end,
+            _ = stopped.changed() => {}
+        }
+        self.ending.get_or_insert(End::Stopped);
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        if matches!(end, End::Stopped) {
+            self.say_goodbye().await;
+        }
+        end
+    }
+
+    /// Ends the stream and waits for the peer to do the same. To close a socket with requests unread would reset the
+    /// connection, and a reset discards answers that the peer has not read yet.
+    async fn say_goodbye(&mut self) {
+        if self.socket.shutdown().await.is_err() {
+            return;
+        }
+        let mut unread = [0; 4096];
+        while self.socket.read(&mut unread).await.is_ok_and(|count| count > 0) {}
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {

@@ -14,7 +14,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+
+/// How long a stop waits for answers to form and for peers to take them.
+const DRAIN_MAX: Duration = Duration::from_secs(1);
 
 /// An accepted connection on its way to a worker.
 pub struct Accepted {
@@ -72,7 +76,8 @@ impl Workers {
         WorkerQueues { queues: self.queues.clone(), next: Arc::clone(&self.next) }
     }
 
-    /// Ends all connections and threads. What was dispatched is done; answers not yet sent are lost.
+    /// Ends all connections and threads. No request is read any more; those that were read are answered, as far as
+    /// that takes no longer than [`DRAIN_MAX`] (a fetch may wait for data).
     pub fn stop(self) {
         let _ = self.stop.send(true);
         drop(self.queues);
@@ -105,18 +110,24 @@ impl<S: Service> Worker<S> {
     async fn run(mut self) {
         self.service.start_worker();
         let mut stopped = self.stopped.clone();
+        // Every connection holds a sender; when all are gone, so are the connections.
+        let (open, mut all_ended) = mpsc::channel::<()>(1);
         loop {
             tokio::select! {
                 accepted = self.receiver.recv() => match accepted {
-                    Some(accepted) => self.serve(accepted),
-                    None => return,
+                    Some(accepted) => self.serve(accepted, open.clone()),
+                    None => break,
                 },
-                _ = stopped.changed() => return,
+                _ = stopped.changed() => break,
             }
+        }
+        drop(open);
+        if tokio::time::timeout(DRAIN_MAX, all_ended.recv()).await.is_err() {
+            debug!(target: "kafka.network.Processor", "Connections are cut off that did not end in time");
         }
     }
 
-    fn serve(&self, accepted: Accepted) {
+    fn serve(&self, accepted: Accepted, open: mpsc::Sender<()>) {
         let Accepted { socket, info, settings, slot } = accepted;
         let socket = match tokio::net::TcpStream::from_std(socket) {
             Ok(socket) => socket,
@@ -126,16 +137,19 @@ impl<S: Service> Worker<S> {
         let service = Arc::clone(&self.service);
         let connection =
             Connection::new(socket, Arc::clone(&info), service, Arc::clone(&self.pool), &settings);
+        let stopped = self.stopped.clone();
         tokio::spawn(async move {
-            log_end(&info, connection.run().await);
-            drop(slot);
+            log_end(&info, connection.run(stopped).await);
+            drop((slot, open));
         });
     }
 }
 
 fn log_end(info: &ConnectionInfo, end: End) {
     match end {
-        End::PeerClosed => debug!(target: "kafka.network.Processor", "{} disconnected", info.id),
+        End::PeerClosed | End::Stopped => {
+            debug!(target: "kafka.network.Processor", "{} disconnected", info.id)
+        }
         End::Idle => debug!(target: "kafka.network.Processor", "{} was idle for too long", info.id),
         End::Failed(e) => {
             debug!(target: "kafka.network.Processor", "Connection with {} disconnected: {e}", info.peer)

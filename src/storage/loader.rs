@@ -321,9 +321,7 @@ impl<'a> Loader<'a> {
         let bases: Vec<_> = segments.iter().map(|segment| segment.base_offset()).collect();
         self.snapshots.remove_strays(self.dir, &bases)?;
         let mut producers = self.producers_at(&segments, end_offset, self.options.clean)?;
-        if !self.options.clean {
-            producer_replay::recall_batches(&segments, &mut producers)?;
-        }
+        producer_replay::recall_batches(&segments, &mut producers, self.options.now_ms)?;
         Ok(producers)
     }
 

@@ -17,6 +17,8 @@ use std::sync::Arc;
 /// How much of a log's end is looked through for the batches that snapshots leave out: more than the producers of
 /// one partition have in flight.
 const RECALL_BYTES: u32 = 16 << 20;
+/// A producer gives up after two minutes (`delivery.timeout.ms`): what is older is not sent again.
+const RECALL_MS: i64 = 10 * 60_000;
 
 /// What is replayed.
 pub(crate) struct Start<'a> {
@@ -99,10 +101,15 @@ fn replay_segment(
 }
 
 /// Adds to every producer the batches before its last, as far as the end of the log still has them. A snapshot holds
-/// only the last one; after a kill, though, a producer sends again all that it had in flight, and what was written
-/// must be known as duplicates. Apache Kafka answers OUT_OF_ORDER_SEQUENCE_NUMBER there.
-pub(crate) fn recall_batches(segments: &[Arc<Segment>], state: &mut ProducerState) -> io::Result<()> {
-    if state.is_empty() {
+/// only the last one; but after a restart a producer sends again all that it had in flight, and what was written
+/// must be known as duplicates. Apache Kafka answers OUT_OF_ORDER_SEQUENCE_NUMBER there. Nothing is read if no
+/// producer was active lately.
+pub(crate) fn recall_batches(
+    segments: &[Arc<Segment>],
+    state: &mut ProducerState,
+    now_ms: i64,
+) -> io::Result<()> {
+    if !state.has_active_since(now_ms - RECALL_MS) {
         return Ok(());
     }
     let mut found = ProducerState::default();

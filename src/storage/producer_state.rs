@@ -305,6 +305,11 @@ impl ProducerState {
         self.producers.is_empty() && self.unreplicated.is_empty()
     }
 
+    /// True if a producer's last batch is not older than `timestamp`.
+    pub(crate) fn has_active_since(&self, timestamp: i64) -> bool {
+        self.producers.values().any(|entry| entry.last_timestamp >= timestamp)
+    }
+
     /// All producers, by id.
     pub(crate) fn sorted(&self) -> Vec<(ProducerId, &ProducerEntry)> {
         let mut all: Vec<_> = self.producers.iter().map(|(id, entry)| (*id, entry)).collect();
