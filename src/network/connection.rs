@@ -17,7 +17,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
@@ -150,6 +150,8 @@ impl<S: Service> Connection<S> {
             reads += 1;
             match self.poll_read(cx) {
                 Poll::Ready(()) => {}
+                // The timer knows this task already, and looks at the last activity when it fires.
+                Poll::Pending if reads > 1 && self.idle_timer.is_some() => return Poll::Pending,
                 Poll::Pending => return self.poll_idle(cx),
             }
         }
@@ -186,26 +188,27 @@ impl<S: Service> Connection<S> {
 
     /// Reads what has arrived and dispatches it. Pending: nothing there.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.socket.try_read(self.reader.space()) {
-            Ok(0) => {
-                // What was dispatched stays done; nobody is left to hear of it.
-                self.owed.clear();
-                self.ending = Some(End::PeerClosed);
-            }
-            Ok(n) => {
-                self.last_active_ms = clock::monotonic_ms();
-                self.take_in(n);
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+        let mut space = ReadBuf::new(self.reader.space());
+        // Not `try_read`: after a read that did not fill the space this knows, without asking the kernel, that
+        // nothing more is there.
+        match Pin::new(&mut self.socket).poll_read(cx, &mut space) {
+            Poll::Pending => {
                 self.reader.release_if_empty();
-                match self.socket.poll_read_ready(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(e)) => self.fail(e),
-                }
+                return Poll::Pending;
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => self.fail(e),
+            Poll::Ready(Ok(())) => match space.filled().len() {
+                0 => {
+                    // What was dispatched stays done; nobody is left to hear of it.
+                    self.owed.clear();
+                    self.ending = Some(End::PeerClosed);
+                }
+                n => {
+                    self.last_active_ms = clock::monotonic_ms();
+                    self.take_in(n);
+                }
+            },
+            Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => {}
+            Poll::Ready(Err(e)) => self.fail(e),
         }
         Poll::Ready(())
     }

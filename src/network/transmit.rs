@@ -131,6 +131,9 @@ impl Transmitter {
         if file_follows {
             // The header and the first records belong into one packet.
             socket.try_io(Interest::WRITABLE, || send_more(socket.as_raw_fd(), slices))
+        } else if let [only] = slices {
+            // One piece is the rule, and `send` is cheaper than `writev`.
+            socket.try_write(only)
         } else {
             socket.try_write_vectored(slices)
         }
