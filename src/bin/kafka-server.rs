@@ -1,6 +1,7 @@
 //! Starts a broker: `kafka-server server.properties [--override property=value]*`.
 
 use log::{info, warn};
+use ottla::common::halt;
 use ottla::config;
 use ottla::server::broker::{Ended, run};
 use ottla::server::command_line::{Command, Source, USAGE, parse};
@@ -40,6 +41,7 @@ fn start_logging() {
         eprintln!("Cannot write log files to {folder:?}: {failed}; logging to standard output only.");
         let _ = logging::start(None);
     }
+    halt::log_panics();
 }
 
 fn check(source: &Source) -> ExitCode {

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod error_code;
 pub mod file_slice;
+pub mod halt;
 pub mod ids;
 pub mod random;
 pub mod topic_name;

@@ -6,6 +6,7 @@
 //! inboxes, each with one system call. Off the workers there is no turn: the caller drains at once.
 
 use super::partition::Partition;
+use crate::common::halt::HaltOnPanic;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
@@ -28,6 +29,7 @@ pub fn start_on_this_worker() {
         loop {
             queue.notify.notified().await;
             let partitions = std::mem::take(&mut *queue.partitions.lock().expect("drain queue"));
+            let _halt = HaltOnPanic::new("appends are written");
             for partition in partitions {
                 partition.drain();
             }

@@ -9,6 +9,7 @@ use super::partition_machine::{Decision, LeadershipState, PartitionMachine};
 use super::ticket::{AppendResult, Appended, Ticket};
 use super::watch::{WatchId, Watcher, Watches};
 use super::{drain, replica_manager::ReplicaContext};
+use crate::common::halt::HaltOnPanic;
 use crate::common::{LeaderEpoch, Offset, TopicPartition, Uuid, clock};
 use crate::record::batch::PreparedBatch;
 use crate::record::validator::{RequestFormat, ValidationRules};
@@ -17,6 +18,7 @@ use arc_swap::ArcSwap;
 use log::error;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
@@ -106,6 +108,26 @@ impl Due {
         for waker in self.wake {
             waker.wake();
         }
+    }
+}
+
+/// The state under its mutex; a panic meanwhile halts the process.
+struct Locked<'a> {
+    state: MutexGuard<'a, PartitionState>,
+    _halt: HaltOnPanic,
+}
+
+impl Deref for Locked<'_> {
+    type Target = PartitionState;
+
+    fn deref(&self) -> &PartitionState {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut PartitionState {
+        &mut self.state
     }
 }
 
@@ -274,14 +296,18 @@ impl Partition {
         self.lock().watches.remove(id);
     }
 
-    fn lock(&self) -> MutexGuard<'_, PartitionState> {
-        self.state.lock().expect("no panic while a partition is locked")
+    fn lock(&self) -> Locked<'_> {
+        let state = self.state.lock().expect("a panic under this lock halts the process");
+        Locked { state, _halt: HaltOnPanic::new("a partition changes") }
     }
 
     /// Flushes on a blocking thread, then acknowledges what the flush covers, until nothing is missing.
     fn start_flush(self: &Arc<Self>) {
         let partition = Arc::clone(self);
-        self.context.spawn_blocking(move || while partition.flush_round() {});
+        self.context.spawn_blocking(move || {
+            let _halt = HaltOnPanic::new("a log is flushed");
+            while partition.flush_round() {}
+        });
     }
 
     fn flush_round(self: &Arc<Self>) -> bool {

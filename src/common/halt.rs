@@ -1,0 +1,36 @@
+//! What a bug may cost.
+//!
+//! A panic while a request is decoded or judged ends its connection, nothing else. A panic while a partition's log or
+//! role changes leaves a state that nobody can trust, and an acknowledgement may follow from it: the process halts, as
+//! after a power failure, and recovery decides what is true.
+
+use log::error;
+
+/// While it lives, a panic of its thread halts the process.
+#[derive(Debug)]
+pub struct HaltOnPanic(&'static str);
+
+impl HaltOnPanic {
+    /// `doing` completes "a panic while ...".
+    pub fn new(doing: &'static str) -> HaltOnPanic {
+        HaltOnPanic(doing)
+    }
+}
+
+impl Drop for HaltOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(target: "kafka.server.KafkaServer", "Halting: a panic while {}", self.0);
+            log::logger().flush();
+            std::process::abort();
+        }
+    }
+}
+
+/// Has panics told in the log, as errors, with their place.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        error!(target: "kafka.server.KafkaServer", "Thread {} panicked: {panic}", thread.name().unwrap_or("unnamed"));
+    }));
+}
