@@ -6,6 +6,7 @@ PORT ?= 9092
 ZK_PORT ?= 2181
 PREFIX ?= /opt/kafka
 SEEDS ?= 200
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 ROWS ?= 1,2,3,10,11,13
 CLIENTS ?=
 
@@ -33,8 +34,9 @@ check: ## format, lints, house rules
 	cargo clippy --all-targets --quiet -- -D warnings
 	cargo test --quiet --test tidy
 
-soak: ## the kill -9 test with many seeds (SEEDS=200); each prints its seed
+soak: build ## the kill -9 test with many seeds (SEEDS=200); each prints its seed
 	@zk-scripts/classpath.sh >/dev/null
+	OTTLA_TEST_BROKER=$(abspath $(TARGET)/release/kafka-server) \
 	OTTLA_SEED=$${OTTLA_SEED:-$$RANDOM$$RANDOM} SEEDS=$(SEEDS) cargo test --test cluster acknowledged -- --nocapture
 
 interop: build ## unmodified clients of many ages (CLIENTS="kcat java-2.8.2"; tests/compat/README.md)
@@ -52,7 +54,7 @@ docs: ## docs/configuration.md from the table of keys, and the API documentation
 install: build ## into PREFIX=/opt/kafka, laid out like Kafka's distribution; keeps existing configuration
 	install -d "$(DESTDIR)$(PREFIX)"/{bin,config,libs,logs,zk-scripts,docs}
 	install -m 755 bin/* "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 target/release/kafka-server target/release/kafka-tools "$(DESTDIR)$(PREFIX)/libs"
+	install -m 755 $(TARGET)/release/kafka-server $(TARGET)/release/kafka-tools "$(DESTDIR)$(PREFIX)/libs"
 	install -m 755 zk-scripts/*.sh "$(DESTDIR)$(PREFIX)/zk-scripts"
 	install -m 644 docs/*.md README.md LICENSE "$(DESTDIR)$(PREFIX)/docs"
 	@for file in config/*; do to="$(DESTDIR)$(PREFIX)/$$file"; \

@@ -12,7 +12,7 @@ run=$root/.run
 broker_port=${PORT:-9092}
 zookeeper_port=${ZK_PORT:-2181}
 properties=$run/server.properties
-export OTTLA_BIN=${OTTLA_BIN:-$root/target/release} LOG_DIR=$run/logs
+export OTTLA_BIN=${OTTLA_BIN:-${CARGO_TARGET_DIR:-$root/target}/release} LOG_DIR=$run/logs
 broker=127.0.0.1:$broker_port
 zookeeper=127.0.0.1:$zookeeper_port
 
@@ -21,7 +21,7 @@ broker_pid() {
   local pid
   for pid in /proc/[0-9]*; do
     [ "${pid#/proc/}" != $$ ] || continue
-    if tr '\0' '\n' <"$pid/cmdline" 2>/dev/null | grep -qx -- "$properties"; then echo "${pid#/proc/}"; return; fi
+    if { tr '\0' '\n' <"$pid/cmdline"; } 2>/dev/null | grep -qx -- "$properties"; then echo "${pid#/proc/}"; return; fi
   done
   return 1
 }

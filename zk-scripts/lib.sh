@@ -46,7 +46,7 @@ running_pid() {
   local pid
   pid=$(cat "$1/pid" 2>/dev/null) || return 1
   [ -r "/proc/$pid/cmdline" ] || return 1
-  tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qx -- "$1/zoo.cfg" || return 1
+  { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qx -- "$1/zoo.cfg" || return 1
   echo "$pid"
 }
 

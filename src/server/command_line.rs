@@ -1,5 +1,6 @@
 //! `kafka-server FILE [--override KEY=VALUE]...`, as `kafka.Kafka` takes it, and two options of our own ways:
-//! `--version`, `--check-config FILE`.
+//! `--version`, `--check-config FILE`. Words up to `kafka.Kafka` are for stop scripts that look for a JVM with this class
+//! (`tools::server::run_class`), and skipped.
 
 use std::path::PathBuf;
 
@@ -36,7 +37,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
     let mut overrides = Vec::new();
     let mut paths = Vec::new();
     let mut check = false;
-    let mut arguments = arguments.iter();
+    let mut arguments = own(arguments).iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--help" | "-help" => return Ok(Command::Usage),
@@ -70,6 +71,15 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
     Ok(if check { Command::CheckConfig(source) } else { Command::Run(source) })
 }
 
+/// The arguments after `-D… kafka.Kafka`, or all.
+fn own(arguments: &[String]) -> &[String] {
+    let properties = arguments.iter().take_while(|argument| argument.starts_with("-D")).count();
+    match arguments.get(properties) {
+        Some(class) if class == "kafka.Kafka" => &arguments[properties + 1..],
+        _ => arguments,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +99,9 @@ mod tests {
             parsed(&["--check-config", "s.properties", "--override", "a=b", "--override", "c=d"]),
             Ok(Command::CheckConfig(source))
         );
+        assert_eq!(parsed(&["-Da=java", "-Db", "kafka.Kafka", "s"]), parsed(&["s"]));
+        assert_eq!(parsed(&["-Da=java", "kafka.Kafka"]), Ok(Command::Usage));
+        assert_eq!(parsed(&["kafka.Kafka", "s"]), parsed(&["s"]));
         assert_eq!(parsed(&[]), Ok(Command::Usage));
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
         assert_eq!(
