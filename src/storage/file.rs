@@ -3,9 +3,12 @@
 //! Everything above works with positions (`pread`, `pwritev`), never with a shared cursor. Errors are plain
 //! `io::Error`; the caller adds the log directory and what it was doing.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use bytes::Bytes;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -21,6 +24,29 @@ pub(crate) struct DirEntry {
     /// True for directories (and links to them).
     pub(crate) is_dir: bool,
 }
+
+/// A change of the file system that is about to happen: what tests record, delay or let fail.
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) enum Change<'a> {
+    CreateFile(&'a Path),
+    CreateDir(&'a Path),
+    Write(&'a OwnedFd, &'a [IoSlice<'a>], u64),
+    Truncate(&'a OwnedFd, u64),
+    SyncData(&'a OwnedFd),
+    SyncPath(&'a Path),
+    SyncFilesystem,
+    Rename(&'a Path, &'a Path),
+    Remove(&'a Path),
+}
+
+#[cfg(not(test))]
+#[inline(always)]
+fn admit(_: &Change<'_>) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+use tests::admit;
 
 fn cvt(result: isize) -> io::Result<usize> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as usize) }
@@ -38,12 +64,17 @@ pub(crate) fn open_write(path: &Path) -> io::Result<OwnedFd> {
 
 /// Opens for reading and writing, creates the file if it is not there.
 pub(crate) fn create(path: &Path) -> io::Result<OwnedFd> {
+    admit(&Change::CreateFile(path))?;
     Ok(OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path)?.into())
 }
 
 /// Creates the file, or empties it.
 pub(crate) fn create_empty(path: &Path) -> io::Result<OwnedFd> {
-    Ok(OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o644).open(path)?.into())
+    let fd = create(path)?;
+    if len(&fd)? > 0 {
+        truncate(&fd, 0)?;
+    }
+    Ok(fd)
 }
 
 /// Size of an open file in bytes.
@@ -110,6 +141,7 @@ pub(crate) fn write_vectored_at(
     mut buffers: &mut [IoSlice<'_>],
     position: u64,
 ) -> io::Result<()> {
+    admit(&Change::Write(fd, buffers, position))?;
     let mut at = position;
     while !buffers.is_empty() {
         let count = buffers.len().min(VECTORS_MAX);
@@ -133,6 +165,7 @@ pub(crate) fn write_vectored_at(
 
 /// Cuts (or extends) the file.
 pub(crate) fn truncate(fd: &OwnedFd, len: u64) -> io::Result<()> {
+    admit(&Change::Truncate(fd, len))?;
     // SAFETY: plain system call on an open descriptor.
     cvt(unsafe { libc::ftruncate(fd.as_raw_fd(), len as libc::off_t) } as isize).map(drop)
 }
@@ -149,30 +182,34 @@ pub(crate) fn reserve(fd: &OwnedFd, len: u64) -> io::Result<()> {
 
 /// Writes the file's data to the disk.
 pub(crate) fn sync_data(fd: &OwnedFd) -> io::Result<()> {
+    admit(&Change::SyncData(fd))?;
     // SAFETY: plain system call on an open descriptor.
     cvt(unsafe { libc::fdatasync(fd.as_raw_fd()) } as isize).map(drop)
 }
 
 /// Writes a file's (or directory's) data and metadata to the disk.
 pub(crate) fn sync_path(path: &Path) -> io::Result<()> {
+    admit(&Change::SyncPath(path))?;
     File::open(path)?.sync_all()
 }
 
 /// Writes everything of the file system that `fd` lives on to the disk; reports write-back errors since `fd`
 /// was opened.
 pub(crate) fn sync_filesystem(fd: &OwnedFd) -> io::Result<()> {
+    admit(&Change::SyncFilesystem)?;
     // SAFETY: plain system call on an open descriptor.
     cvt(unsafe { libc::syncfs(fd.as_raw_fd()) } as isize).map(drop)
 }
 
 /// Renames, replacing what was there.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    admit(&Change::Rename(from, to))?;
     fs::rename(from, to)
 }
 
 /// Renames if `from` exists; true if it did.
 pub(crate) fn rename_if_exists(from: &Path, to: &Path) -> io::Result<bool> {
-    match fs::rename(from, to) {
+    match rename(from, to) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -181,6 +218,7 @@ pub(crate) fn rename_if_exists(from: &Path, to: &Path) -> io::Result<bool> {
 
 /// Removes a file; true if it was there.
 pub(crate) fn remove_if_exists(path: &Path) -> io::Result<bool> {
+    admit(&Change::Remove(path))?;
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -190,6 +228,7 @@ pub(crate) fn remove_if_exists(path: &Path) -> io::Result<bool> {
 
 /// Removes a directory and all below it; one that is gone is not an error.
 pub(crate) fn remove_dir_all(path: &Path) -> io::Result<()> {
+    admit(&Change::Remove(path))?;
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -198,11 +237,13 @@ pub(crate) fn remove_dir_all(path: &Path) -> io::Result<()> {
 
 /// Creates a directory with all above it.
 pub(crate) fn create_dir_all(path: &Path) -> io::Result<()> {
+    admit(&Change::CreateDir(path))?;
     fs::create_dir_all(path)
 }
 
 /// Creates one directory; true if it was not there.
 pub(crate) fn create_dir(path: &Path) -> io::Result<bool> {
+    admit(&Change::CreateDir(path))?;
     match fs::create_dir(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
@@ -236,19 +277,22 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// Bytes that reach the disk all at once, or not at all.
+const BLOCK_BYTES: usize = 4096;
+
 /// Replaces a small file: writes `path` + `.tmp`, renames it. With `sync` the content and the rename are on
-/// disk when it returns.
+/// disk when it returns; without, a power failure leaves the old file, the new one, or an empty one.
 pub(crate) fn replace(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    if sync {
-        file.sync_all()?;
+    let file = create_empty(&temporary)?;
+    write_at(&file, content, 0)?;
+    if sync || content.len() > BLOCK_BYTES {
+        sync_data(&file)?;
     }
     drop(file);
-    fs::rename(&temporary, path)?;
+    rename(&temporary, path)?;
     if sync && let Some(parent) = path.parent() {
         sync_path(parent)?;
     }

@@ -37,14 +37,18 @@ const FUTURE: &str = "-future";
 /// KRaft's metadata log, which a ZooKeeper-mode broker passes over.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
+const OFFSET_DIGITS: usize = 20;
+
 /// `base_offset` in 20 digits, then `suffix`.
 pub(crate) fn of_offset(base_offset: Offset, suffix: &str) -> String {
     format!("{base_offset:020}{suffix}")
 }
 
-/// The offset that a file name begins with.
+/// The offset that a file name begins with: 20 digits, then a dot. Other names are nobody's.
 pub(crate) fn offset_of(name: &str) -> Option<Offset> {
-    name.split('.').next()?.parse().ok().filter(|offset| *offset >= 0)
+    let digits = name.split('.').next()?;
+    let is_offset = digits.len() == OFFSET_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_offset { digits.parse().ok() } else { None }
 }
 
 /// The role of a partition directory.

@@ -26,6 +26,8 @@ pub(crate) struct Names {
     pub(crate) snapshots: Vec<Offset>,
 }
 
+/// What a crash in the middle of a replacement leaves.
+const TEMPORARY: [&str; 2] = ["leader-epoch-checkpoint.tmp", "partition.metadata.tmp"];
 const INDEXES: [&str; 3] = [filename::OFFSET_INDEX, filename::TIME_INDEX, filename::TXN_INDEX];
 
 /// Cleans up, then says what is there.
@@ -37,7 +39,7 @@ pub(crate) fn clean(dir: &PartitionDir) -> io::Result<Names> {
         if entry.is_dir {
             continue;
         }
-        if name.ends_with(filename::DELETED) || name.ends_with(".tmp") {
+        if name.ends_with(filename::DELETED) || TEMPORARY.contains(&name) {
             file::remove_if_exists(&dir.file(name))?;
         } else if name.ends_with(filename::CLEANED) {
             cleaned.push(entry.name);

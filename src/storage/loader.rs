@@ -25,7 +25,7 @@ use super::partition_metadata;
 use super::producer_replay;
 use super::producer_snapshot::Snapshots;
 use super::producer_state::ProducerState;
-use super::recovery;
+use super::recovery::{self, Recovered};
 use super::segment::{ActiveSegment, Segment};
 use super::segment_scan;
 use super::transaction_index;
@@ -73,7 +73,7 @@ pub(crate) fn load(dir: &Arc<PartitionDir>, options: &LoadOptions) -> Result<Log
         let path = dir.file(filename::LEADER_EPOCHS);
         context(format!("Error while reading checkpoint file {}", path.display()), error)
     })?;
-    let topic_id = partition_metadata::load(dir).map_err(|error| {
+    let topic_id = partition_metadata::load(dir, options.clean).map_err(|error| {
         let path = dir.file(filename::PARTITION_METADATA);
         context(format!("Error while reading partition metadata file {}", path.display()), error)
     })?;
@@ -98,6 +98,7 @@ pub(crate) fn create(
         log_start_offset: 0,
         end_offset: 0,
         recovery_point: 0,
+        indexes_synced_below: 0,
         epochs: (config.message_format_magic >= 2).then(LeaderEpochCache::default),
         producers: ProducerState::default(),
         snapshots: Snapshots::default(),
@@ -189,6 +190,7 @@ impl<'a> Loader<'a> {
             log_start_offset,
             end_offset,
             recovery_point: recovery_point.max(log_start_offset),
+            indexes_synced_below: recovery_point,
             epochs: self.epochs,
             producers,
             snapshots: self.snapshots,
@@ -230,6 +232,13 @@ impl<'a> Loader<'a> {
     /// Recovers from the recovery point on; the first segment that had to be cut ends the log.
     fn recover_unflushed(&mut self) -> io::Result<()> {
         let first = self.first_unflushed();
+        self.rebuild_lost_epochs(first)?;
+        // A removal that was not synced is undone by a power failure: what stands here again may be of a history
+        // that was truncated.
+        if let Some(segment) = self.segments.get(first) {
+            let base_offset = segment.file.base_offset;
+            self.snapshots.remove_if(self.dir, |offset| offset > base_offset)?;
+        }
         if let (Some(epochs), Some(segment)) = (&mut self.epochs, self.segments.get(first)) {
             // What the scan will find again; a stale entry would hide what is in the batches.
             self.epochs_changed |= epochs.truncate_from_end(segment.file.base_offset);
@@ -241,7 +250,8 @@ impl<'a> Loader<'a> {
                 self.dir.topic_partition,
                 self.segments[at].file.base_offset
             );
-            if self.recover_segment(at, true)? > 0 {
+            let recovered = self.recover_segment(at, true)?;
+            if recovered.truncated_bytes > 0 || self.overlaps_next(at, recovered.next_offset) {
                 let dropped = self.segments.split_off(at + 1);
                 for segment in &dropped {
                     segment.file.delete(self.options.config.file_delete_delay_ms)?;
@@ -252,8 +262,39 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// Gives the number of bytes that were cut off.
-    fn recover_segment(&mut self, at: usize, with_epochs: bool) -> io::Result<u32> {
+    /// A power failure may leave an empty file in the place of leader epochs that were just written: those of
+    /// segments that are not recovered anyway are read from the headers of their batches.
+    fn rebuild_lost_epochs(&mut self, unflushed: usize) -> io::Result<()> {
+        let Some(epochs) = self.epochs.as_mut().filter(|epochs| epochs.is_empty()) else { return Ok(()) };
+        for segment in &self.segments[..unflushed] {
+            let fd = segment.file.log()?;
+            let mut scan = HeaderScan::new(&fd, 0, segment.size);
+            while let Some((_, info)) = scan.next_batch()? {
+                if info.magic < 2 {
+                    break;
+                }
+                if epochs.latest().is_none_or(|latest| info.partition_leader_epoch > latest) {
+                    self.epochs_changed |= epochs.assign(info.partition_leader_epoch, info.base_offset);
+                }
+            }
+            segment.file.rest();
+        }
+        Ok(())
+    }
+
+    /// True if a segment's records reach into the next segment: a truncation was undone by a power failure, and
+    /// what was written after it was not. One of the two histories must go; neither was flushed.
+    fn overlaps_next(&self, at: usize, next_offset: Offset) -> bool {
+        let next = self.segments.get(at + 1).map(|next| next.file.base_offset);
+        let Some(base_offset) = next.filter(|base_offset| *base_offset < next_offset) else { return false };
+        log::warn!(
+            "{}Segment {base_offset} begins below {next_offset}, the end of the one before; deleting it and what follows",
+            self.dir.ident()
+        );
+        true
+    }
+
+    fn recover_segment(&mut self, at: usize, with_epochs: bool) -> io::Result<Recovered> {
         let base_offset = self.segments[at].file.base_offset;
         // While segments are still collected, only those before are known.
         let known = if with_epochs { self.segments.len() } else { at };
@@ -273,7 +314,7 @@ impl<'a> Loader<'a> {
         segment.size = recovered.size;
         segment.has_index = true;
         segment.has_txn_index = recovered.has_txn_index;
-        Ok(recovered.truncated_bytes)
+        Ok(recovered)
     }
 
     fn sealed_until(&self, end: usize) -> Vec<Arc<Segment>> {

@@ -73,6 +73,8 @@ pub struct Log {
     pub(crate) log_start_offset: Offset,
     pub(crate) end_offset: Offset,
     pub(crate) recovery_point: Offset,
+    /// Indexes of segments that begin below are on disk too.
+    pub(crate) indexes_synced_below: Offset,
     /// `None` if the topic's message format has no leader epochs.
     pub(crate) epochs: Option<LeaderEpochCache>,
     pub(crate) producers: ProducerState,
@@ -178,13 +180,16 @@ impl Log {
         self.sealed.first().map_or(self.active.base_offset(), |segment| segment.base_offset())
     }
 
-    /// What checkpoints need.
+    /// What checkpoints need. A sealed segment whose indexes are not on disk yet is to be recovered after a
+    /// crash, even if its records are.
     pub fn state(&self) -> LogState {
         let above_first = self.log_start_offset > self.first_base_offset();
+        let at = self.sealed.partition_point(|segment| segment.base_offset() < self.indexes_synced_below);
+        let incomplete = self.sealed.get(at).map_or(self.recovery_point, |segment| segment.base_offset());
         LogState {
             topic_partition: self.topic_partition().clone(),
             log_dir: self.log_dir().clone(),
-            recovery_point: self.recovery_point,
+            recovery_point: self.recovery_point.min(incomplete),
             log_start_offset: above_first.then_some(self.log_start_offset),
         }
     }
@@ -277,13 +282,13 @@ impl Log {
     pub(crate) fn check_not_failed(&self) -> Result<(), StorageError> {
         match &self.failed {
             Some(error) => Err(error.clone()),
-            None => Ok(()),
+            None => self.dir.health.check(),
         }
     }
 
     /// Turns an I/O error into one of this log, which is unusable from now on.
     pub(crate) fn fail(&mut self, doing: &str, error: io::Error) -> StorageError {
-        let error = self.dir.error(doing, error);
+        let error = self.dir.fail(doing, error);
         self.failed.get_or_insert(error.clone());
         error
     }

@@ -9,10 +9,22 @@ use super::producer_state::{BatchMetadata, Check, CompletedTxn, ProducerUpdate};
 use super::read_plan::LogPosition;
 use super::segment::SetInfo;
 use super::transaction_index::{self, AbortedTxn};
+use crate::common::ids::NO_LEADER_EPOCH;
 use crate::common::{LeaderEpoch, Offset, TopicPartition};
 use crate::record::batch::{BatchInfo, PreparedBatch, TimestampType};
 use smallvec::SmallVec;
 use std::io;
+
+/// The offsets inside a compressed entry of format 0 are absolute: it is compressed anew for its place. (Newer
+/// formats count from their base.)
+fn place_v0_wrappers(append: &mut LeaderAppend, next_offset: Offset) {
+    for batch in append.batches.iter_mut().filter(|b| b.info.magic == 0 && b.info.is_compressed()) {
+        let first_offset = batch.info.base_offset;
+        let placed = batch.place(next_offset + first_offset, NO_LEADER_EPOCH);
+        batch.bytes = [&placed.head[..], &placed.rest[..]].concat().into();
+        batch.info = BatchInfo { base_offset: first_offset, ..placed.info };
+    }
+}
 
 /// What became of a set's producers.
 enum Producers {
@@ -52,6 +64,7 @@ impl Log {
     ) -> io::Result<()> {
         for at in 0..appends.len() {
             let next_offset = staging.next_offset(self.end_offset);
+            place_v0_wrappers(&mut appends[at], next_offset);
             let set = match self.check_set(&appends[at], next_offset) {
                 Ok(set) if set.size_bytes == 0 => {
                     appends[at].outcome = Ok(self.appended_nothing());
@@ -269,6 +282,7 @@ impl Log {
         let doing = format!("appending records to {}", self.topic_partition());
         let context = format!("Error while {doing} in dir {}", self.log_dir().display());
         let error = StorageError::new(self.log_dir(), context, error);
+        self.dir.health.fail(&error);
         self.failed.get_or_insert(error.clone());
         error
     }

@@ -4,7 +4,8 @@ use super::checkpoint;
 use super::error::{StartError, StorageError};
 use super::file;
 use super::filename;
-use super::partition_dir::lock;
+use super::health::Health;
+use super::partition_dir::{Root, lock};
 use crate::common::{Offset, TopicPartition};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct LogDir {
     pub(crate) path: Arc<Path>,
     online: AtomicBool,
+    pub(crate) health: Arc<Health>,
     /// The locked file, while the directory is online.
     lock: Mutex<Option<OwnedFd>>,
     /// What was last written to each checkpoint, as a hash: what did not change is not written again.
@@ -36,7 +38,13 @@ pub(crate) enum OpenError {
 impl LogDir {
     /// A directory that cannot be used.
     pub(crate) fn offline(path: Arc<Path>) -> LogDir {
-        LogDir { path, online: AtomicBool::new(false), lock: Mutex::default(), written: Mutex::default() }
+        LogDir {
+            path,
+            online: AtomicBool::new(false),
+            health: Arc::default(),
+            lock: Mutex::default(),
+            written: Mutex::default(),
+        }
     }
 
     /// Creates the directory if need be, and locks it.
@@ -64,6 +72,18 @@ impl LogDir {
 
     pub(crate) fn is_online(&self) -> bool {
         self.online.load(Ordering::Acquire)
+    }
+
+    /// What its partitions need of it.
+    pub(crate) fn root(&self) -> Root {
+        Root { path: self.path.clone(), health: self.health.clone() }
+    }
+
+    /// An error with which the directory goes offline.
+    pub(crate) fn fail(&self, context: impl Into<String>, error: io::Error) -> StorageError {
+        let error = StorageError::new(&self.path, context, error);
+        self.health.fail(&error);
+        error
     }
 
     /// Stops using the directory; true if it was in use.
@@ -104,7 +124,7 @@ impl LogDir {
         let path = self.path.join(name);
         checkpoint::read_offsets(&path).map_err(|error| {
             let context = format!("Error while reading checkpoint file {}", path.display());
-            StorageError::new(&self.path, context, error)
+            self.fail(context, error)
         })
     }
 
@@ -117,6 +137,8 @@ impl LogDir {
         if !self.is_online() {
             return Ok(());
         }
+        // A failure that nobody told the broker is told now.
+        self.health.check()?;
         entries.sort_unstable();
         let text = checkpoint::format_offsets(entries.into_iter());
         let mut hasher = DefaultHasher::new();
@@ -129,7 +151,7 @@ impl LogDir {
         let path = self.path.join(name);
         file::replace(&path, text.as_bytes(), true).map_err(|error| {
             let context = format!("Error while writing to checkpoint file {}", path.display());
-            StorageError::new(&self.path, context, error)
+            self.fail(context, error)
         })?;
         written.insert(name, hash);
         Ok(())

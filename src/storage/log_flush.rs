@@ -4,7 +4,7 @@ use super::error::StorageError;
 use super::file;
 use super::filename;
 use super::log::{Log, Unsynced};
-use super::partition_dir::{PartitionDir, SegmentFile};
+use super::partition_dir::{PartitionDir, SegmentFile, lock};
 use super::segment::ActiveSegment;
 use crate::common::Offset;
 use std::io;
@@ -28,6 +28,7 @@ pub struct FlushJob {
     logs: Vec<Arc<SegmentFile>>,
     unsynced: Unsynced,
     up_to: Offset,
+    sealed_below: Offset,
     truncations: u32,
     now_ms: i64,
 }
@@ -36,6 +37,7 @@ pub struct FlushJob {
 #[derive(Debug)]
 pub struct FlushDone {
     up_to: Offset,
+    sealed_below: Offset,
     truncations: u32,
     now_ms: i64,
 }
@@ -43,13 +45,16 @@ pub struct FlushDone {
 impl FlushJob {
     /// Syncs. Blocks on the disk: never under a partition's lock, never on an async worker.
     pub fn run(self) -> Result<FlushDone, StorageError> {
-        self.sync().map_err(|error| self.dir.error("flushing log", error))?;
+        let _alone = lock(&self.dir.syncing);
+        self.dir.health.check()?;
+        self.sync().map_err(|error| self.dir.fail("flushing log", error))?;
         Ok(self.done())
     }
 
     /// For who synced the whole file system.
     pub(crate) fn done(&self) -> FlushDone {
-        FlushDone { up_to: self.up_to, truncations: self.truncations, now_ms: self.now_ms }
+        let FlushJob { up_to, sealed_below, truncations, now_ms, .. } = *self;
+        FlushDone { up_to, sealed_below, truncations, now_ms }
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -176,6 +181,7 @@ impl Log {
             logs,
             unsynced: std::mem::take(&mut self.unsynced),
             up_to,
+            sealed_below: self.active.base_offset(),
             truncations: self.truncations,
             now_ms,
         }))
@@ -185,6 +191,7 @@ impl Log {
     pub fn complete_flush(&mut self, done: FlushDone) {
         if done.truncations == self.truncations {
             self.recovery_point = self.recovery_point.max(done.up_to.min(self.end_offset));
+            self.indexes_synced_below = self.indexes_synced_below.max(done.sealed_below);
             self.last_flush_ms = done.now_ms;
         }
     }

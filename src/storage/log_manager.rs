@@ -95,13 +95,14 @@ impl LogManager {
     pub fn fail_directory(&self, directory: &Path) -> bool {
         let Some(at) = self.dirs.iter().position(|dir| *dir.path == *directory) else { return false };
         let was_online = self.dirs[at].take_offline();
+        let context = "The log directory is offline";
+        let offline = self.dirs[at].fail(context, io::Error::other(context));
         let mut registry = lock(&self.registry);
         let Registry { unclaimed, places, .. } = &mut *registry;
         unclaimed.retain(|key, log| {
             let stays = places.get(key) != Some(&at);
             if !stays {
-                let context = "The log directory is offline";
-                log.mark_offline(StorageError::new(&self.dirs[at].path, context, io::Error::other(context)));
+                log.mark_offline(offline.clone());
             }
             stays
         });
@@ -195,8 +196,7 @@ impl LogManager {
                         "Error while creating log for {name} in dir {}",
                         self.dirs[at].path.display()
                     );
-                    failure =
-                        Some(CreateError::Storage(StorageError::new(&self.dirs[at].path, doing, error)));
+                    failure = Some(CreateError::Storage(self.dirs[at].fail(doing, error)));
                     break;
                 }
             }
@@ -215,7 +215,7 @@ impl LogManager {
             Role::Current => filename::dir_of(name),
             Role::Future => filename::future_dir_of(name),
         };
-        let dir = PartitionDir::new(name.clone(), self.dirs[at].path.clone(), &dir_name, self.shared.clone());
+        let dir = PartitionDir::new(name.clone(), self.dirs[at].root(), &dir_name, self.shared.clone());
         if !file::create_dir(&dir.path())? {
             log::warn!("The directory {} exists already", dir.path().display());
         }
@@ -237,7 +237,7 @@ impl LogManager {
         log.check_not_failed()?;
         let dir = log.dir.clone();
         let to = filename::deleted_dir_of(&dir.topic_partition);
-        dir.rename(&to).map_err(|error| dir.error("renaming dir", error))?;
+        dir.rename(&to).map_err(|error| dir.fail("renaming dir", error))?;
         log.end_close();
         lock(&self.shared.deletions).push(Deletion {
             path: dir.path().to_path_buf(),
@@ -263,7 +263,7 @@ impl LogManager {
     pub fn promote_future(&self, mut current: Log, future: &mut Log) -> Result<(), StorageError> {
         let name = future.topic_partition().clone();
         let renamed = future.dir.rename(&filename::dir_of(&name));
-        renamed.map_err(|error| future.dir.error("renaming dir", error))?;
+        renamed.map_err(|error| future.dir.fail("renaming dir", error))?;
         future.is_future = false;
         future.unsynced.log_dir = true;
         {
@@ -278,8 +278,9 @@ impl LogManager {
     /// Removes files and directories whose deletion is due at `now_ms`, off any lock. An error concerns the
     /// directory it names; the rest is removed all the same.
     pub fn run_deletions(&self, now_ms: i64) -> Result<(), StorageError> {
+        let waiting = std::mem::take(&mut *lock(&self.shared.deletions));
+        let mut result = self.sync_renames(&waiting);
         let due: Vec<Deletion> = {
-            let waiting = std::mem::take(&mut *lock(&self.shared.deletions));
             let mut registry = lock(&self.registry);
             for deletion in waiting {
                 let due_ms = now_ms.saturating_add(deletion.delay_ms.max(0));
@@ -288,19 +289,29 @@ impl LogManager {
             let later = registry.deletions.split_off(&now_ms.saturating_add(1));
             std::mem::replace(&mut registry.deletions, later).into_values().flatten().collect()
         };
-        let mut result = Ok(());
         for Deletion { path, log_dir, is_dir, .. } in due {
-            if !self.dirs.iter().any(|dir| dir.path == log_dir && dir.is_online()) {
+            let Some(dir) = self.dirs.iter().find(|dir| dir.path == log_dir && dir.is_online()) else {
                 continue;
-            }
+            };
             let removed =
                 if is_dir { file::remove_dir_all(&path) } else { file::remove_if_exists(&path).map(drop) };
             if let Err(error) = removed {
                 let context = format!("Error while deleting {}", path.display());
-                result = Err(StorageError::new(&log_dir, context, error));
+                result = Err(dir.fail(context, error));
             }
         }
         result
+    }
+
+    /// Makes the new names of deleted partitions last, so that none comes back after a power failure.
+    fn sync_renames(&self, deletions: &[Deletion]) -> Result<(), StorageError> {
+        self.for_each_dir(|dir| {
+            if !deletions.iter().any(|deletion| deletion.is_dir && deletion.log_dir == dir.path) {
+                return Ok(());
+            }
+            let context = || format!("Error while syncing {}", dir.path.display());
+            file::sync_path(&dir.path).map_err(|error| dir.fail(context(), error))
+        })
     }
 
     /// States of the given logs, of those that nobody claimed, by directory.
@@ -384,7 +395,7 @@ impl LogManager {
     pub fn write_meta_properties(&self, cluster_id: &str, broker_id: BrokerId) -> Result<(), StorageError> {
         self.for_each_dir(|dir| {
             meta_properties::write(&dir.path, cluster_id, broker_id, clock::now_ms())
-                .map_err(|error| StorageError::new(&dir.path, "Failed to write meta.properties", error))
+                .map_err(|error| dir.fail("Failed to write meta.properties", error))
         })
     }
 

@@ -183,7 +183,7 @@ impl LogManager {
     }
 
     fn load_one(&self, job: &Job, config_of: &ConfigOf<'_>) -> Result<Log, StorageError> {
-        let root = self.dirs[job.at].path.clone();
+        let root = self.dirs[job.at].root();
         let dir = PartitionDir::new(job.name.clone(), root, &job.dir_name, self.shared.clone());
         let options = LoadOptions {
             config: config_of(&job.name.topic),
@@ -253,7 +253,7 @@ impl LogManager {
         dir.write_checkpoint(filename::LOG_START_OFFSETS, starts.collect())?;
         dir.mark_clean().map_err(|error| {
             let context = format!("Error while marking {} clean", dir.path.display());
-            StorageError::new(&dir.path, context, error)
+            dir.fail(context, error)
         })
     }
 }
@@ -267,7 +267,7 @@ fn close_all(dir: &LogDir, logs: &mut [Log], now_ms: i64) -> Result<(), StorageE
     let dirty = jobs.iter().flatten().count();
     if dirty >= SYNC_EVERYTHING_FROM {
         let context = || format!("Error while flushing logs in {}", dir.path.display());
-        dir.sync_everything().map_err(|error| StorageError::new(&dir.path, context(), error))?;
+        dir.sync_everything().map_err(|error| dir.fail(context(), error))?;
     }
     for (log, job) in logs.iter_mut().zip(jobs) {
         if let Some(job) = job {

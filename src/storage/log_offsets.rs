@@ -83,7 +83,7 @@ impl Log {
             active: self.active_view(self.end_offset),
             time_entries: (in_file, tail.to_vec()),
             active_largest: active_largest
-                .map_err(|error| self.dir.error("fetching offset by timestamp", error))?,
+                .map_err(|error| self.dir.fail("fetching offset by timestamp", error))?,
         })
     }
 
@@ -100,7 +100,7 @@ impl Log {
         for file in self.sealed.iter().map(|segment| &segment.file).chain([&self.active.file]) {
             let modified = file::modified_ms(&file.path(filename::LOG));
             let modified =
-                modified.map_err(|error| self.dir.error("fetching offsets before a time", error))?;
+                modified.map_err(|error| self.dir.fail("fetching offsets before a time", error))?;
             offsets.push((file.base_offset.max(self.log_start_offset), modified));
         }
         if self.active.size > 0 {
@@ -127,7 +127,7 @@ impl TimestampLookup {
         }
         match self.search() {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.any_deleted() => Ok(None),
-            other => other.map_err(|error| self.active.file.dir.error("fetching offset by timestamp", error)),
+            other => other.map_err(|error| self.active.file.dir.fail("fetching offset by timestamp", error)),
         }
     }
 
@@ -137,9 +137,14 @@ impl TimestampLookup {
 
     fn search(&self) -> io::Result<Option<TimestampAndOffset>> {
         for segment in self.sealed.iter() {
-            if segment.largest_timestamp()? >= self.timestamp {
-                let from = self.sealed_position(segment)?;
-                return self.scan(&segment.file, from, segment.size);
+            if segment.size == 0 || segment.largest_timestamp()? < self.timestamp {
+                continue;
+            }
+            let from = self.sealed_position(segment)?;
+            // Kafka 2.8.2 ends here even with nothing: of a segment without timestamps, or of one whose young
+            // records are below the log start.
+            if let Some(found) = self.scan(&segment.file, from, segment.size)? {
+                return Ok(Some(found));
             }
         }
         if self.active_largest < self.timestamp {

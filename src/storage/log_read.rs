@@ -105,7 +105,7 @@ impl Log {
         self.check_not_failed()?;
         let view = self.active_view(from);
         collect_aborted(&self.sealed, &view, self.segment_of(from), from, to)
-            .map_err(|error| self.dir.error("reading aborted transactions", error))
+            .map_err(|error| self.dir.fail("reading aborted transactions", error))
     }
 
     /// Position of the first batch of the active segment whose last offset is not below `offset`; the

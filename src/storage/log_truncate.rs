@@ -33,6 +33,7 @@ impl Log {
         self.log_start_offset = self.log_start_offset.min(offset);
         self.end_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
+        self.indexes_synced_below = self.indexes_synced_below.min(offset);
         self.reload_producers(now_ms).map_err(|error| self.fail("truncating log", error))?;
         Ok(true)
     }
@@ -47,8 +48,9 @@ impl Log {
                 return Err(io::Error::other("no segment holds the offset"));
             };
             let active = self.active.file.clone();
-            self.delete_segments(&dropped)?;
+            // The newest first: a crash in between leaves no hole.
             self.delete_file(&active)?;
+            dropped.iter().rev().try_for_each(|segment| self.delete_file(&segment.file))?;
             let (file, has_txn) = (last.file.clone(), last.has_txn_index);
             self.active = ActiveSegment::open(file, last.size, has_txn, &self.config, now_ms)?;
         }
@@ -69,6 +71,7 @@ impl Log {
         self.log_start_offset = offset;
         self.end_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
+        self.indexes_synced_below = self.indexes_synced_below.min(offset);
         Ok(())
     }
 

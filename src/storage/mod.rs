@@ -11,7 +11,7 @@
 //! | `leader_epoch_cache`, `checkpoint`, `partition_metadata`, `meta_properties` | small files |
 //! | `loader`, `leftovers`, `recovery` | opening a directory in whatever state it was left |
 //! | `log_manager`, `log_manager_start`, `log_dir` | all logs of a broker, and its log directories |
-//! | `partition_dir`, `filename`, `file` | paths, descriptors, and the only `std::fs` |
+//! | `partition_dir`, `filename`, `file`, `health` | paths, descriptors, the only `std::fs`, and what happens when it fails |
 
 pub mod append_types;
 mod append_write;
@@ -21,6 +21,7 @@ pub mod error;
 pub mod file;
 mod filename;
 mod header_scan;
+mod health;
 mod index;
 mod leader_epoch_cache;
 mod leftovers;
@@ -47,6 +48,8 @@ mod recovery;
 mod retention;
 mod segment;
 mod segment_scan;
+#[cfg(test)]
+mod tests;
 mod time_index;
 mod transaction_index;
 

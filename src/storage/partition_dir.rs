@@ -7,6 +7,7 @@
 use super::error::StorageError;
 use super::file;
 use super::filename;
+use super::health::Health;
 use crate::common::{Offset, TopicPartition};
 use std::collections::VecDeque;
 use std::io;
@@ -89,17 +90,35 @@ pub(crate) struct PartitionDir {
     pub(crate) log_dir: Arc<Path>,
     path: RwLock<Arc<Path>>,
     pub(crate) shared: Arc<Shared>,
+    /// Of the log directory.
+    pub(crate) health: Arc<Health>,
+    /// Held while files are synced: a sync that runs beside a failing one could miss the error.
+    pub(crate) syncing: Mutex<()>,
+}
+
+/// An entry of `log.dirs` as a partition's directory sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Root {
+    pub(crate) path: Arc<Path>,
+    pub(crate) health: Arc<Health>,
 }
 
 impl PartitionDir {
     pub(crate) fn new(
         topic_partition: TopicPartition,
-        log_dir: Arc<Path>,
+        root: Root,
         name: &str,
         shared: Arc<Shared>,
     ) -> Arc<PartitionDir> {
+        let Root { path: log_dir, health } = root;
         let path = RwLock::new(Arc::from(log_dir.join(name)));
-        Arc::new(PartitionDir { topic_partition, log_dir, path, shared })
+        let syncing = Mutex::default();
+        Arc::new(PartitionDir { topic_partition, log_dir, path, shared, health, syncing })
+    }
+
+    /// What the lines of this log begin with: `[Log partition=..., dir=...] `.
+    pub(crate) fn ident(&self) -> String {
+        format!("[Log partition={}, dir={}] ", self.topic_partition, self.log_dir.display())
     }
 
     /// The directory's path now.
@@ -124,6 +143,13 @@ impl PartitionDir {
         file::rename(&path, &to)?;
         *path = to;
         Ok(())
+    }
+
+    /// An error of this partition, with which its log directory goes offline.
+    pub(crate) fn fail(&self, doing: &str, source: io::Error) -> StorageError {
+        let error = self.error(doing, source);
+        self.health.fail(&error);
+        error
     }
 
     /// An error of this partition: `Error while {doing} for {partition} in dir {log dir}`.
@@ -278,8 +304,8 @@ mod tests {
     fn sealed_segments_are_closed_when_too_many_are_open() {
         let root = tempfile::tempdir().expect("temporary directory");
         let shared = Shared::new(4, 1, true);
-        let log_dir: Arc<Path> = Arc::from(root.path());
-        let dir = PartitionDir::new(TopicPartition::new("t", 0), log_dir, "t-0", shared.clone());
+        let root_dir = Root { path: Arc::from(root.path()), health: Arc::default() };
+        let dir = PartitionDir::new(TopicPartition::new("t", 0), root_dir, "t-0", shared.clone());
         file::create_dir_all(&dir.path()).expect("create");
         let files: Vec<_> = (0..20)
             .map(|n| {

@@ -19,14 +19,15 @@ pub(crate) fn format(topic_id: Uuid) -> String {
 }
 
 /// The topic id that a partition's directory holds, [`Uuid::ZERO`] if none. A file that is not to be kept is
-/// removed.
-pub(crate) fn load(dir: &PartitionDir) -> io::Result<Uuid> {
+/// removed. After an unclean stop an empty file is one that a power failure kept from the disk: it says nothing.
+pub(crate) fn load(dir: &PartitionDir, clean: bool) -> io::Result<Uuid> {
     let path = dir.file(filename::PARTITION_METADATA);
     if !dir.shared.keep_partition_metadata {
         file::remove_if_exists(&path)?;
         return Ok(Uuid::ZERO);
     }
     match file::read(&path)? {
+        Some(text) if text.is_empty() && !clean => Ok(Uuid::ZERO),
         Some(text) => parse(&path, &text),
         None => Ok(Uuid::ZERO),
     }

@@ -169,7 +169,7 @@ impl ReadPlan {
         if file.is_deleted() && error.kind() == io::ErrorKind::NotFound {
             return Ok(self.nothing(LogPosition::of_offset(self.offset)));
         }
-        Err(file.dir.error("reading", error))
+        Err(file.dir.fail("reading", error))
     }
 
     fn file(&self, segment: usize) -> &Arc<SegmentFile> {
