@@ -38,7 +38,10 @@ impl From<ErrorCode> for AdminError {
 impl From<ZkError> for AdminError {
     fn from(error: ZkError) -> AdminError {
         log::error!("An administrative call failed in ZooKeeper: {error}");
-        ErrorCode::UnknownServerError.into()
+        match error {
+            ZkError::RequestTimeout => AdminError::new(ErrorCode::RequestTimedOut, error.to_string()),
+            _ => ErrorCode::UnknownServerError.into(),
+        }
     }
 }
 

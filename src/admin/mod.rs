@@ -25,6 +25,7 @@ use crate::zk::ZkClient;
 use bytestring::ByteString;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// Levels of loggers, for the resource BROKER_LOGGER (KIP-412).
 pub trait Loggers: Send + Sync {
@@ -37,7 +38,10 @@ pub trait Loggers: Send + Sync {
 /// Topics and configurations of the cluster, and the dynamic configuration of this broker. Clones share it.
 #[derive(Clone)]
 pub struct Admin {
+    /// Gives up after `zookeeper.connection.timeout.ms`: somebody waits for the answer.
     zk: ZkClient,
+    /// Waits as long as it takes: for what this broker must know.
+    waiting_zk: ZkClient,
     /// Locked briefly, never across an await.
     config: Arc<Mutex<DynamicBrokerConfig>>,
     loggers: Option<Arc<dyn Loggers>>,
@@ -46,7 +50,13 @@ pub struct Admin {
 impl Admin {
     /// For the broker with this file.
     pub fn new(zk: ZkClient, config: Arc<BrokerConfig>) -> Admin {
-        Admin { zk, config: Arc::new(Mutex::new(DynamicBrokerConfig::new(config))), loggers: None }
+        let patience = Duration::from_millis(config.zookeeper_connection_timeout_ms.max(0) as u64);
+        Admin {
+            zk: zk.with_patience(patience),
+            waiting_zk: zk,
+            config: Arc::new(Mutex::new(DynamicBrokerConfig::new(config))),
+            loggers: None,
+        }
     }
 
     /// With loggers whose levels can be changed.
@@ -71,7 +81,7 @@ impl Admin {
         scope: Scope,
     ) -> Result<(Arc<BrokerConfig>, Vec<ConfigError>), AdminError> {
         let entity = self.broker_entity(scope);
-        let (settings, _) = store::read_settings(&self.zk, "brokers", &entity).await?;
+        let (settings, _) = store::read_settings(&self.waiting_zk, "brokers", &entity).await?;
         let mut dynamic = self.dynamic();
         let ignored = dynamic.update(scope, settings);
         Ok((Arc::clone(dynamic.current()), ignored))
@@ -94,7 +104,7 @@ impl Admin {
     /// cannot be read keeps everything that it has.
     pub async fn topic_configs(&self, names: Vec<ByteString>) -> HashMap<ByteString, Arc<TopicConfig>> {
         let broker = self.config();
-        let stored = store::read_topic_settings(&self.zk, &names).await;
+        let stored = store::read_topic_settings(&self.waiting_zk, &names).await;
         let configs = names.into_iter().zip(stored).map(|(name, settings)| {
             let config = match settings {
                 Ok(settings) => {

@@ -5,9 +5,7 @@
 
 use crate::common::{BrokerId, ProducerId};
 use crate::zk::data::NodeError;
-use crate::zk::data::producer_id_block::ProducerIdBlock;
 use crate::zk::{ZkClient, producer_ids};
-use log::info;
 use tokio::sync::Mutex;
 
 /// Hands out ids.
@@ -22,7 +20,7 @@ pub struct ProducerIds {
 impl ProducerIds {
     /// Claims the first block.
     pub async fn start(zk: ZkClient, broker_id: BrokerId) -> Result<ProducerIds, NodeError> {
-        let block = claim(&zk, broker_id).await?;
+        let block = producer_ids::claim(&zk, broker_id).await?;
         Ok(ProducerIds { zk, broker_id, block: Mutex::new((block.first, block.last)) })
     }
 
@@ -30,18 +28,10 @@ impl ProducerIds {
     pub async fn next(&self) -> Result<ProducerId, NodeError> {
         let mut block = self.block.lock().await;
         if block.0 > block.1 {
-            let claimed = claim(&self.zk, self.broker_id).await?;
+            let claimed = producer_ids::claim(&self.zk, self.broker_id).await?;
             *block = (claimed.first, claimed.last);
         }
         block.0 += 1;
         Ok(block.0 - 1)
     }
-}
-
-async fn claim(zk: &ZkClient, broker_id: BrokerId) -> Result<ProducerIdBlock, NodeError> {
-    let block = producer_ids::claim(zk, broker_id).await?;
-    info!(target: "kafka.coordinator.transaction.ProducerIdManager",
-        "[ProducerId Manager {broker_id}]: Acquired new producerId block (brokerId:{broker_id},blockStartProducerId:{},blockEndProducerId:{})",
-        block.first, block.last);
-    Ok(block)
 }

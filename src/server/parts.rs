@@ -27,6 +27,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -85,6 +86,7 @@ async fn assemble_on(zk: &ZkClient, config: BrokerConfig) -> Result<Parts, Start
     info!(target: TARGET, "Cluster ID = {cluster}");
     let (config, directories) = identify(zk, config, &cluster).await?;
     let config = Arc::new(config);
+    let patience = Duration::from_millis(config.zookeeper_connection_timeout_ms.max(0) as u64);
     let admin = Admin::new(zk.clone(), Arc::clone(&config));
     let configs = all_topic_configs(zk, &admin).await?;
     let (failure_sender, failures) = mpsc::unbounded_channel();
@@ -116,7 +118,7 @@ async fn assemble_on(zk: &ZkClient, config: BrokerConfig) -> Result<Parts, Start
         metadata: Arc::new(MetadataCache::default()),
         sessions: FetchSessions::new(Arc::clone(&replicas) as _, slots),
         replicas,
-        producer_ids: ProducerIds::start(zk.clone(), config.broker_id).await?,
+        producer_ids: ProducerIds::start(zk.with_patience(patience), config.broker_id).await?,
         admin,
         logs: Arc::clone(&logs),
         background: Handle::current(),

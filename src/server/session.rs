@@ -4,7 +4,7 @@
 //! elections again. Produce and fetch go on all the time.
 
 use super::startup::StartupError;
-use crate::common::{BrokerId, clock};
+use crate::common::clock;
 use crate::config::BrokerConfig;
 use crate::controller::ControllerHandle;
 use crate::handlers::Broker;
@@ -40,16 +40,7 @@ pub async fn register(
     let others = brokers(zk).await?;
     check_addresses(config.broker_id, &config.advertised_listeners, &others)
         .map_err(|message| StartupError::new("java.lang.IllegalArgumentException", message))?;
-    let epoch = registrar.register(&registration(config)).await?;
-    log_registered(config, config.broker_id, epoch);
-    Ok(epoch)
-}
-
-fn log_registered(config: &BrokerConfig, id: BrokerId, epoch: i64) {
-    let addresses: Vec<String> = config.advertised_listeners.iter().map(ToString::to_string).collect();
-    info!(target: "kafka.zk.KafkaZkClient",
-        "Registered broker {id} at path /brokers/ids/{id} with addresses: {}, czxid (broker epoch): {epoch}",
-        addresses.join(","));
+    Ok(registrar.register(&registration(config)).await?)
 }
 
 /// Follows the session until it is closed; `events` begin before the first registration.
@@ -88,7 +79,6 @@ async fn register_again(registrar: &mut Registrar, broker: &Broker) {
         match registrar.register(&registration(&broker.config)).await {
             Ok(epoch) => {
                 broker.epoch.store(epoch, Ordering::Release);
-                log_registered(&broker.config, broker.id, epoch);
                 return;
             }
             Err(failed) => {

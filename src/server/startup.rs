@@ -50,6 +50,11 @@ impl From<ZkError> for StartupError {
     fn from(error: ZkError) -> StartupError {
         let exception = match error.cause() {
             ZkError::ConnectionTimeout => "kafka.zookeeper.ZooKeeperClientTimeoutException",
+            ZkError::NodeExists { .. } => "org.apache.zookeeper.KeeperException$NodeExistsException",
+            ZkError::NoNode { .. } => "org.apache.zookeeper.KeeperException$NoNodeException",
+            ZkError::NoAuth { .. } => "org.apache.zookeeper.KeeperException$NoAuthException",
+            ZkError::AuthFailed => "org.apache.zookeeper.KeeperException$AuthFailedException",
+            ZkError::SessionExpired => "org.apache.zookeeper.KeeperException$SessionExpiredException",
             _ => "org.apache.zookeeper.KeeperException",
         };
         StartupError::new(exception, error.to_string())

@@ -1,17 +1,20 @@
 //! The client that everything in the broker and its tools uses.
 
+use super::LOG;
 use super::backend::{Backend, Reply, Request};
 use super::error::ZkError;
 use super::multi::{self, Effect, Step};
 use super::remote::Remote;
 use super::types::{
-    ANY_VERSION, CreateMode, Created, Op, OpResult, SessionEvents, SessionStatus, Stat, Watch,
+    ANY_VERSION, CreateMode, Created, Op, OpResult, SessionEvents, SessionState, SessionStatus, Stat, Watch,
 };
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// ZooKeeper refuses a request longer than this and drops the connection (`jute.maxbuffer`, by default one byte
 /// less than a MiB).
@@ -57,6 +60,16 @@ pub struct ZkClient {
     in_flight_max: usize,
     /// The only session in which this clone writes (counted as in [`SessionStatus::sessions`]).
     bound_to: Option<u64>,
+    patience: Option<Patience>,
+    secure: bool,
+}
+
+/// How long the requests of a clone wait for a server.
+#[derive(Clone)]
+struct Patience {
+    limit: Duration,
+    /// A request has waited in vain: while nothing changes, the next ones need not.
+    lost: Arc<AtomicBool>,
 }
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -69,12 +82,13 @@ impl ZkClient {
     /// connect string.
     pub async fn connect(config: ZkConfig) -> Result<ZkClient, ZkError> {
         let in_flight_max = config.max_in_flight_requests.max(1) as usize;
+        let secure = config.set_acl;
         let backend = Remote::connect(config).await?;
-        Ok(ZkClient::over(Arc::new(backend), in_flight_max))
+        Ok(ZkClient { secure, ..ZkClient::over(Arc::new(backend), in_flight_max) })
     }
 
     pub(super) fn over(backend: Arc<dyn Backend>, in_flight_max: usize) -> ZkClient {
-        ZkClient { backend, in_flight_max, bound_to: None }
+        ZkClient { backend, in_flight_max, bound_to: None, patience: None, secure: false }
     }
 
     /// A clone that writes in the present session only: once that is over, its writes fail with
@@ -82,6 +96,13 @@ impl ZkClient {
     /// after it, it cannot write in a session in which nobody is registered.
     pub fn in_this_session(&self) -> ZkClient {
         ZkClient { bound_to: Some(self.sessions()), ..self.clone() }
+    }
+
+    /// A clone whose requests wait at most `limit` for an answer and then fail with [`ZkError::RequestTimeout`]; from
+    /// then on they fail at once until a server is there again. For callers who have somebody waiting.
+    pub fn with_patience(&self, limit: Duration) -> ZkClient {
+        let patience = Patience { limit, lost: Arc::default() };
+        ZkClient { patience: Some(patience), ..self.clone() }
     }
 
     /// The session in which a write that begins now takes effect or fails.
@@ -92,6 +113,11 @@ impl ZkClient {
     /// The session now.
     pub fn status(&self) -> SessionStatus {
         *self.backend.status().borrow()
+    }
+
+    /// True if nodes get ACLs ([`ZkConfig::set_acl`]).
+    pub fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// The session's id now, as in [`Stat::ephemeral_owner`].
@@ -306,6 +332,7 @@ impl ZkClient {
                     // Version 0: nobody has written it since.
                     if let Err(undo) = self.delete_in(path, 0, sessions).await {
                         log::warn!(
+                            target: LOG,
                             "{path} was created by a multi that failed and could not be deleted: {undo}"
                         );
                     }
@@ -420,6 +447,17 @@ impl ZkClient {
         self.run_in(request, self.sessions()).await
     }
 
+    async fn call(&self, request: &Arc<Request>, sessions: u64) -> Result<Reply, ZkError> {
+        let call = self.backend.call(request.clone(), sessions);
+        let Some(Patience { limit, lost }) = &self.patience else { return call.await };
+        if self.status().state == SessionState::Disconnected && lost.load(Ordering::Relaxed) {
+            return Err(ZkError::RequestTimeout);
+        }
+        let outcome = tokio::time::timeout(*limit, call).await;
+        lost.store(outcome.is_err(), Ordering::Relaxed);
+        outcome.unwrap_or(Err(ZkError::RequestTimeout))
+    }
+
     /// Tries until the outcome is known.
     async fn run_in(&self, request: Request, sessions: u64) -> Result<Reply, ZkError> {
         let size_bytes = request.size_bytes(self.backend.chroot_bytes());
@@ -429,7 +467,7 @@ impl ZkClient {
         let request = Arc::new(request);
         let mut repeated = false;
         loop {
-            match self.backend.call(request.clone(), sessions).await {
+            match self.call(&request, sessions).await {
                 Err(ZkError::ConnectionLoss) => repeated = true,
                 Err(error) if repeated => return self.earlier_attempt(&request, error).await,
                 outcome => return outcome,

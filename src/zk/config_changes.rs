@@ -47,6 +47,7 @@ impl ConfigChanges {
                     changes.push(change);
                 }
                 Err(error) => log::error!(
+                    target: super::notifications::LOG,
                     "error processing change notification {} of {}: {error}",
                     notification.sequence,
                     paths::CONFIG_CHANGES

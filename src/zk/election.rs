@@ -52,7 +52,9 @@ pub async fn current_and_watch(client: &ZkClient) -> Result<(Option<BrokerId>, W
 }
 
 fn decode(data: &[u8]) -> Option<BrokerId> {
-    controller::decode(data).inspect_err(|error| log::error!("{CONTROLLER}: {error}")).ok()
+    controller::decode(data)
+        .inspect_err(|error| log::error!(target: super::LOG, "{CONTROLLER}: {error}"))
+        .ok()
 }
 
 /// Tries to become the controller. A seat that this session holds already, because the caller gave up waiting for an

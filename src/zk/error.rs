@@ -62,6 +62,9 @@ pub enum ZkError {
     AuthFailed,
     /// No server answered within the connection timeout.
     ConnectionTimeout,
+    /// No server answered a request [in time](crate::zk::ZkClient::with_patience): it may or may not have taken
+    /// effect.
+    RequestTimeout,
     /// The connection broke while the request was under way: it may or may not have taken effect. The client
     /// repeats such requests; only [`crate::zk::memory`] and the backends see it.
     ConnectionLoss,
@@ -130,6 +133,7 @@ impl fmt::Display for ZkError {
             ZkError::ConnectionTimeout => {
                 f.write_str("Timed out waiting for connection while in state: CONNECTING")
             }
+            ZkError::RequestTimeout => f.write_str("no ZooKeeper server answered in time"),
             ZkError::ConnectionLoss => keeper(f, "ConnectionLoss", ""),
             ZkError::Closed => f.write_str("the ZooKeeper client is closed"),
             ZkError::BadArgument(text) | ZkError::Unexpected(text) => f.write_str(text),

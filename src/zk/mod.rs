@@ -25,6 +25,9 @@ pub mod skeleton;
 pub mod topic_admin;
 mod types;
 
+/// Logger of what is done with znodes.
+const LOG: &str = "kafka.zk.KafkaZkClient";
+
 pub use client::{REQUEST_BYTES_MAX, ZkClient, ZkConfig};
 pub use data::{DataError, NodeError};
 pub use error::ZkError;

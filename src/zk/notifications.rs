@@ -11,6 +11,8 @@ use super::types::{ANY_VERSION, CreateMode, Watch};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
+/// Logger of notifications.
+pub(super) const LOG: &str = "kafka.common.ZkNodeChangeNotificationListener";
 /// Age at which a notification is deleted.
 pub const EXPIRATION_MS: i64 = 15 * 60 * 1000;
 
@@ -75,11 +77,11 @@ impl NotificationListener {
         let expired = self.plan(&present, now_ms).expired;
         for number in expired {
             let path = format!("{}/{}", self.parent, present[&number]);
-            log::debug!("Purging change notification {path}");
+            log::debug!(target: LOG, "Purging change notification {path}");
             match client.delete(&path, ANY_VERSION).await {
                 // Every broker does this.
                 Ok(()) | Err(ZkError::NoNode { .. }) => {}
-                Err(error) => log::warn!("cannot delete {path}: {error}"),
+                Err(error) => log::warn!(target: LOG, "cannot delete {path}: {error}"),
             }
         }
         self.last_seen = present.keys().next_back().map_or(self.last_seen, |last| self.last_seen.max(*last));
@@ -90,7 +92,7 @@ impl NotificationListener {
         let number = |name: &String| match sequence_number(name, self.prefix) {
             Some(number) => Some((number, name.clone())),
             None => {
-                log::warn!("{}/{name} is not a notification", self.parent);
+                log::warn!(target: LOG, "{}/{name} is not a notification", self.parent);
                 None
             }
         };

@@ -23,17 +23,26 @@ pub async fn claim(client: &ZkClient, broker_id: BrokerId) -> Result<ProducerIdB
             return Err(ZkError::Unexpected("Have exhausted all producerIds.".into()).into());
         };
         let claimed = match found {
-            Some((_, stat)) => {
-                client.set(paths::PRODUCER_ID_BLOCK, next.encode(), stat.version).await.map(|_| ())
-            }
+            Some((_, stat)) => client
+                .set(paths::PRODUCER_ID_BLOCK, next.encode(), stat.version)
+                .await
+                .map(|stat| stat.version),
             None => {
                 let mode = CreateMode::Persistent;
-                client.create(paths::PRODUCER_ID_BLOCK, next.encode(), mode).await.map(|_| ())
+                client
+                    .create(paths::PRODUCER_ID_BLOCK, next.encode(), mode)
+                    .await
+                    .map(|made| made.stat.version)
             }
         };
         match claimed {
-            Ok(()) => {
-                log::info!("Acquired new producerId block {}..={}", next.first, next.last);
+            Ok(version) => {
+                log::info!(
+                    target: "kafka.coordinator.transaction.ProducerIdManager",
+                    "[ProducerId Manager {broker_id}]: Acquired new producerId block (brokerId:{broker_id},\
+                     blockStartProducerId:{},blockEndProducerId:{}) by writing to Zk with path version {version}",
+                    next.first, next.last
+                );
                 return Ok(next);
             }
             // Another broker was faster.

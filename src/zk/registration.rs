@@ -7,6 +7,7 @@
 //! - any other: at first taken for the ghost of a crashed process, which goes with its session; if it stays longer
 //!   than a session can, or changes hands, it is a living broker with the same id, and registering fails.
 
+use super::LOG;
 use super::client::ZkClient;
 use super::data::BrokerRegistration;
 use super::error::ZkError;
@@ -70,7 +71,7 @@ impl Registrar {
         let patience = Duration::from_millis((timeout_ms + (timeout_ms / 2).min(GHOST_GRACE_MS_MAX)) as u64);
         // Its session, and the end of our patience.
         let mut ghost: Option<(i64, Pin<Box<Sleep>>)> = None;
-        log::info!("Creating {path}");
+        log::info!(target: LOG, "Creating {path} (is it secure? {})", self.client.is_secure());
         loop {
             let session = self.client.session_id();
             if !self.sessions.contains(&session) {
@@ -78,10 +79,11 @@ impl Registrar {
             }
             match create(&self.client, &path, &data).await {
                 Ok(stat) => {
+                    let addresses: Vec<_> = registration.endpoints.iter().map(ToString::to_string).collect();
                     log::info!(
-                        "Registered broker {} at path {path}, czxid (broker epoch): {}",
-                        self.broker_id,
-                        stat.czxid
+                        target: LOG,
+                        "Registered broker {} at path {path} with addresses: {}, czxid (broker epoch): {}",
+                        self.broker_id, addresses.join(","), stat.czxid
                     );
                     return Ok(stat.czxid);
                 }
@@ -106,6 +108,7 @@ impl Registrar {
             let owner = stat.ephemeral_owner;
             let (first, over) = ghost.get_or_insert_with(|| {
                 log::warn!(
+                    target: LOG,
                     "{path} exists, owned by session {owner:#x}: waiting up to {patience:?} for it to go"
                 );
                 (owner, Box::pin(tokio::time::sleep(patience)))
@@ -136,6 +139,7 @@ async fn create(client: &ZkClient, path: &str, data: &Bytes) -> Result<Stat, ZkE
 
 fn taken(path: &str, owner: i64, session: i64) -> ZkError {
     log::error!(
+        target: "kafka.zk.KafkaZkClient$CheckedEphemeral",
         "Error while creating ephemeral at {path}, node already exists and owner '{owner}' does not match current \
          session '{session}'"
     );
@@ -163,7 +167,7 @@ pub async fn brokers(client: &ZkClient) -> Result<Vec<RegisteredBroker>, ZkError
     let decode = |(id, found): (BrokerId, Option<(Bytes, Stat)>)| {
         let (data, stat) = found?;
         let registration = BrokerRegistration::decode(&data)
-            .inspect_err(|error| log::error!("{}: {error}", paths::broker(id)))
+            .inspect_err(|error| log::error!(target: LOG, "{}: {error}", paths::broker(id)))
             .ok()?;
         Some(RegisteredBroker { id, epoch: stat.czxid, registration })
     };

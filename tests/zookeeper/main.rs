@@ -6,7 +6,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod proxy;
 mod same;
 mod session;
 mod suite;

@@ -1,7 +1,6 @@
 //! What becomes of the session when servers and networks fail.
 
-use super::proxy::Proxy;
-use super::support::ZooKeeper;
+use super::support::{Proxy, ZooKeeper};
 use super::{SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS_MIN, config, connect};
 use ottla::zk::registration::Registrar;
 use ottla::zk::{

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::zk::{ANY_VERSION, SessionEvent};
+use std::time::Duration;
 
 async fn start() -> (MemoryZooKeeper, ZkClient) {
     let zookeeper = MemoryZooKeeper::new();
@@ -175,4 +176,26 @@ async fn on_3_4_creates_tell_their_stat_all_the_same() {
     let ops = vec![Op::check("/a", 5), Op::create("/d", "", CreateMode::Persistent)];
     assert_eq!(client.multi(ops).await.unwrap_err().failed_index(), Some(0));
     assert_eq!(client.exists("/d").await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_ends() {
+    let zookeeper = MemoryZooKeeper::new();
+    let client = zookeeper.connect();
+    let patient = client.with_patience(Duration::from_secs(7));
+    patient.create("/a", "", CreateMode::Persistent).await.unwrap();
+    zookeeper.disconnect(client.session_id());
+    for waited_s in [7, 0] {
+        let started = tokio::time::Instant::now();
+        assert_eq!(patient.get("/a").await, Err(ZkError::RequestTimeout));
+        assert_eq!(started.elapsed().as_secs(), waited_s, "once is enough");
+    }
+    zookeeper.reconnect(client.session_id());
+    assert!(patient.get("/a").await.unwrap().is_some());
+    zookeeper.disconnect(client.session_id());
+    let (waiting, asking) = (patient.clone(), tokio::spawn(async move { patient.get("/a").await }));
+    tokio::task::yield_now().await;
+    zookeeper.reconnect(client.session_id());
+    assert!(asking.await.unwrap().unwrap().is_some(), "an outage that ends in time is not noticed");
+    assert!(waiting.get("/a").await.unwrap().is_some());
 }

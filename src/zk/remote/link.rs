@@ -1,6 +1,6 @@
 //! One connection of the crate, with its task on a leash, and what kind of server it found.
 
-use super::Shared;
+use super::{LOG, Shared};
 use crate::zk::error::ZkError;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -77,14 +77,15 @@ pub(super) async fn connect(shared: &Shared, session: Option<SessionInfo>) -> Re
         link
     } else {
         // The same session again, in the server's own dialect.
-        log::info!("ZooKeeper server is {}", if old_found { "3.4 or older" } else { "3.5 or newer" });
+        log::info!(target: LOG, "[ZooKeeperClient] ZooKeeper server is {}", if old_found { "3.4 or older" } else { "3.5 or newer" });
         shared.old_server.store(old_found, Ordering::Relaxed);
         link.abort();
         connect_as(shared, Some(link.client.session().clone()), old_found).await?
     };
     if old_found && !old {
         log::warn!(
-            "This ZooKeeper is older than 3.5: creating nodes is fenced by a check just before, \
+            target: LOG,
+            "[ZooKeeperClient] This ZooKeeper is older than 3.5: creating nodes is fenced by a check just before, \
              not in the same transaction"
         );
     }

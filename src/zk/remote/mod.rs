@@ -27,6 +27,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tokio::sync::{Notify, watch};
 
+/// Logger of the session.
+const LOG: &str = "kafka.zookeeper.ZooKeeperClient";
+
 /// The connection at present.
 #[derive(Clone, Default)]
 struct Slot {

@@ -1,7 +1,7 @@
 //! Keeps the session: watches the connection, takes the session up elsewhere, opens another when it is lost.
 
 use super::link::{self, Link, LinkError};
-use super::{Shared, Slot};
+use super::{LOG, Shared, Slot};
 use crate::common::random;
 use crate::zk::error::ZkError;
 use crate::zk::types::{SessionState, SessionStatus};
@@ -41,7 +41,9 @@ async fn open_first(shared: &Shared) -> Result<Link, ZkError> {
             Ok(link) => return Ok(link),
             Err(LinkError::Fatal(error)) => return Err(error),
             Err(LinkError::SessionExpired) => {}
-            Err(LinkError::Retry(text)) => log::debug!("no ZooKeeper session yet: {text}"),
+            Err(LinkError::Retry(text)) => {
+                log::debug!(target: LOG, "[ZooKeeperClient] no ZooKeeper session yet: {text}")
+            }
         }
         backoff.wait().await;
     }
@@ -133,7 +135,7 @@ async fn lost(shared: &Shared, link: &Link) {
                 }
             }
             CrateState::Disconnected => {
-                log::info!("ZooKeeper connection lost; session {:#x}", link.client.session_id().0);
+                log::debug!(target: LOG, "[ZooKeeperClient] ZooKeeper connection lost; session {:#x}", link.client.session_id().0);
                 set_state(shared, SessionState::Disconnected);
                 match tokio::time::timeout(grace, connected_again(&mut states)).await {
                     Ok(state) => state,
@@ -164,21 +166,29 @@ async fn take_up(shared: &Shared, session: SessionInfo) {
             Ok(link) => {
                 let now = link.client.session_id().0;
                 match session {
-                    Some(_) => log::info!("ZooKeeper session {now:#x} goes on in a new connection"),
-                    None => log::info!("new ZooKeeper session {now:#x} after {id:#x}"),
+                    Some(_) => {
+                        log::debug!(target: LOG, "[ZooKeeperClient] ZooKeeper session {now:#x} goes on in a new connection")
+                    }
+                    None => {
+                        log::debug!(target: LOG, "[ZooKeeperClient] new ZooKeeper session {now:#x} after {id:#x}")
+                    }
                 }
                 publish(shared, link, session.is_none());
                 return;
             }
             Err(LinkError::SessionExpired) => {
                 if session.take().is_some() {
-                    log::warn!("ZooKeeper session {id:#x} has expired");
+                    log::debug!(target: LOG, "[ZooKeeperClient] ZooKeeper session {id:#x} has expired");
                     continue;
                 }
             }
-            Err(LinkError::Retry(text)) => log::debug!("ZooKeeper not reachable: {text}"),
+            Err(LinkError::Retry(text)) => {
+                log::debug!(target: LOG, "[ZooKeeperClient] ZooKeeper not reachable: {text}")
+            }
             // At the start this would end the process; later the ensemble may be mended.
-            Err(LinkError::Fatal(error)) => log::error!("ZooKeeper refuses the connection: {error}"),
+            Err(LinkError::Fatal(error)) => {
+                log::error!(target: LOG, "[ZooKeeperClient] ZooKeeper refuses the connection: {error}")
+            }
         }
         backoff.wait().await;
     }

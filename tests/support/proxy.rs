@@ -14,7 +14,7 @@ pub struct Proxy {
 impl Proxy {
     /// Forwards a loopback port of its own to `target`.
     pub fn start(target: String) -> Proxy {
-        let port = crate::support::free_port();
+        let port = super::free_port();
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
         let cut = Arc::new(AtomicBool::new(false));
         let streams: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
@@ -28,7 +28,7 @@ impl Proxy {
                 }
                 let Ok(server) = TcpStream::connect(&target) else { continue };
                 let clone = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
-                kept.lock().unwrap().extend([clone(&client), clone(&server)]);
+                kept.lock().expect("not poisoned").extend([clone(&client), clone(&server)]);
                 let (client_2, server_2) = (clone(&client), clone(&server));
                 std::thread::spawn(move || forward(client, server));
                 std::thread::spawn(move || forward(server_2, client_2));
@@ -49,7 +49,7 @@ impl Proxy {
 
     /// Breaks all connections; new ones are taken.
     pub fn break_connections(&self) {
-        for stream in self.streams.lock().unwrap().drain(..) {
+        for stream in self.streams.lock().expect("not poisoned").drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }

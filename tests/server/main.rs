@@ -1,0 +1,9 @@
+//! One broker process and ZooKeeper: outages, lost sessions, contested ids, and the znodes that both sides write.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod identity;
+mod outage;
+mod session;
+mod znodes;
