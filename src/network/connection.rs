@@ -121,7 +121,8 @@ impl<S: Service> Connection<S> {
         if self.socket.shutdown().await.is_err() {
             return;
         }
-        let mut unread = [0; 4096];
+        // On the heap: an array would be part of every connection's state from the start.
+        let mut unread = vec![0; 4096];
         while self.socket.read(&mut unread).await.is_ok_and(|count| count > 0) {}
     }
 
@@ -260,5 +261,35 @@ impl<S: Service> Connection<S> {
                 Poll::Ready(()) => timer.as_mut().reset(wake),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Frame;
+
+    struct Silent;
+
+    impl Service for Silent {
+        fn dispatch(&self, _: &Arc<ConnectionInfo>, _: Bytes) -> Dispatch {
+            Dispatch::Done(Outcome::Nothing)
+        }
+    }
+
+    /// There are thousands of them, and most are idle.
+    #[test]
+    fn the_state_of_a_connection_is_small() {
+        fn size_of_run<F: Future>(_: fn(Connection<Silent>, watch::Receiver<bool>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let state = size_of_run(Connection::<Silent>::run);
+        println!(
+            "connection {}, its task {state}, frame {}, owed {}",
+            size_of::<Connection<Silent>>(),
+            size_of::<Frame>(),
+            size_of::<Owed>()
+        );
+        assert!(state <= 1024, "{state} bytes");
     }
 }

@@ -302,17 +302,40 @@ impl Member {
 
     /// Sees where the partition stands and plans the read; watches it in any case, so that nothing is missed.
     fn look(&mut self, source: &dyn PartitionSource, watcher: &Arc<Watcher>, key: u32, committed: bool) {
-        let Some(partition) = self.current_partition(source) else {
+        if let Some(partition) = self.partition.clone()
+            && self.look_into(&partition, watcher, key, committed)
+        {
+            return;
+        }
+        // Unknown until now, or deleted and perhaps made anew since it was found.
+        self.unwatch();
+        (self.watch, self.hint) = (None, None);
+        self.partition = source.find(&self.request.topic, self.request.partition);
+        let Some(partition) = self.partition.clone() else {
             self.found = Found::Error(FetchError::NotHosted);
             return;
         };
-        let request = &self.request;
-        let hint = self.hint;
-        let known = self.watch;
-        let (watch, looked) = partition.with_state(|state| {
+        if !self.look_into(&partition, watcher, key, committed) {
+            self.standing = UNKNOWN;
+            self.found = Found::Error(FetchError::Refused(PartitionError::StorageFailed));
+        }
+    }
+
+    /// False if the partition has no log any more.
+    fn look_into(
+        &mut self,
+        partition: &Partition,
+        watcher: &Arc<Watcher>,
+        key: u32,
+        committed: bool,
+    ) -> bool {
+        let (request, hint, known) = (&self.request, self.hint, self.watch);
+        let looked = partition.with_state(|state| {
+            state.log.as_ref()?;
             let watch = state.watch(known, watcher, key);
-            (watch, look_at(state, request, hint, committed))
+            Some((watch, look_at(state, request, hint, committed)))
         });
+        let Some((watch, looked)) = looked else { return false };
         self.watch = Some(watch);
         match looked {
             Ok((standing, found, hint)) => {
@@ -325,18 +348,7 @@ impl Member {
                 self.found = Found::Error(FetchError::Refused(error));
             }
         }
-    }
-
-    /// The partition may have been deleted and made anew since it was found.
-    fn current_partition(&mut self, source: &dyn PartitionSource) -> Option<Arc<Partition>> {
-        let gone = self.partition.as_ref().is_none_or(|p| p.with_state(|state| state.log.is_none()));
-        if gone {
-            self.unwatch();
-            self.watch = None;
-            self.hint = None;
-            self.partition = source.find(&self.request.topic, self.request.partition);
-        }
-        self.partition.clone()
+        true
     }
 
     fn read(&mut self, left: &mut usize, one_batch: &mut bool) -> PartitionAnswer {
