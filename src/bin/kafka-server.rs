@@ -1,6 +1,6 @@
 //! Starts a broker: `kafka-server server.properties [--override property=value]*`.
 
-use log::{info, warn};
+use log::warn;
 use ottla::common::halt;
 use ottla::config;
 use ottla::server::broker::{Ended, run};
@@ -64,10 +64,6 @@ fn start(source: &Source) -> ExitCode {
     };
     for warning in warnings {
         warn!(target: "org.apache.kafka.common.config.AbstractConfig", "{warning}");
-    }
-    let idle = loaded.keys_without_effect();
-    if !idle.is_empty() {
-        info!(target: "kafka.server.KafkaConfig", "Keys without effect in this release: {}", idle.join(", "));
     }
     match run(loaded) {
         Ended::Stopped => ExitCode::from(EXIT_AFTER_SIGNAL),

@@ -55,6 +55,7 @@ impl Listener {
             )
         };
         let socket = bind(&settings).map_err(fail)?;
+        info!(target: "kafka.network.Acceptor", "Awaiting socket connections on {shown}:{}.", settings.port);
         Ok(Listener { socket, settings })
     }
 
@@ -71,8 +72,8 @@ impl Listener {
     /// Accepts until the task is dropped. Runs on any runtime with I/O.
     pub async fn run(self, limits: Arc<ConnectionLimits>, queues: WorkerQueues) -> io::Result<()> {
         let listener = TcpListener::from_std(self.socket)?;
-        info!(target: "kafka.network.DataPlaneAcceptor", "Accepting connections on {} ({})",
-            listener.local_addr()?, self.settings.name);
+        info!(target: "kafka.network.SocketServer", "Started data-plane acceptor for endpoint : ListenerName({}) on {}",
+            self.settings.name, listener.local_addr()?);
         loop {
             match listener.accept().await {
                 Ok((socket, peer)) => {

@@ -93,7 +93,6 @@ async fn live(config: BrokerConfig) -> Ended {
             return Ended::Failed;
         }
     };
-    let configured_id = config.broker_id;
     info!(target: TARGET, "starting");
     let started = tokio::select! {
         started = RunningBroker::start(config) => started,
@@ -101,9 +100,12 @@ async fn live(config: BrokerConfig) -> Ended {
     };
     let broker = match started {
         Ok(broker) => broker,
+        Err(failed) if failed.halts => {
+            error!(target: "kafka.log.LogManager", "{}", failed.message);
+            return Ended::Failed;
+        }
         Err(failed) => {
-            let name =
-                if configured_id >= 0 { format!("[KafkaServer id={configured_id}] ") } else { String::new() };
+            let name = failed.broker_id.map_or(String::new(), |id| format!("[KafkaServer id={id}] "));
             let message = format!("{name}Fatal error during KafkaServer startup. Prepare to shutdown");
             logging::error_with_trace(TARGET, &message, &failed.to_string());
             info!(target: TARGET, "{name}shut down completed");

@@ -6,6 +6,7 @@
 //! changes levels, with Kafka's logger names as targets.
 
 use super::log_files::HourlyFile;
+use super::logger_names::logger_of;
 use crate::common::clock;
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
@@ -103,11 +104,21 @@ impl FanOut {
 
 impl Log for FanOut {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.logger_of(metadata.target()).enabled(metadata)
+        let target = logger_of(metadata.target());
+        let named = Metadata::builder().level(metadata.level()).target(target).build();
+        self.logger_of(target).enabled(&named)
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.logger_of(record.target()).log(record);
+        let target = logger_of(record.target());
+        self.logger_of(target).log(
+            &Record::builder()
+                .level(record.level())
+                .target(target)
+                .module_path(record.module_path())
+                .args(*record.args())
+                .build(),
+        );
     }
 
     fn flush(&self) {

@@ -85,7 +85,16 @@ async fn assemble_on(zk: &ZkClient, config: BrokerConfig) -> Result<Parts, Start
     let cluster = cluster_id::get_or_create(zk).await?;
     info!(target: TARGET, "Cluster ID = {cluster}");
     let (config, directories) = identify(zk, config, &cluster).await?;
-    let config = Arc::new(config);
+    let id = config.broker_id;
+    build(zk, Arc::new(config), directories, cluster).await.map_err(|error| error.of_broker(id))
+}
+
+async fn build(
+    zk: &ZkClient,
+    config: Arc<BrokerConfig>,
+    directories: FailedDirs,
+    cluster: String,
+) -> Result<Parts, StartupError> {
     let patience = Duration::from_millis(config.zookeeper_connection_timeout_ms.max(0) as u64);
     let admin = Admin::new(zk.clone(), Arc::clone(&config));
     let configs = all_topic_configs(zk, &admin).await?;

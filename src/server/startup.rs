@@ -1,5 +1,6 @@
 //! Why a broker did not start, in Kafka's words.
 
+use crate::common::BrokerId;
 use crate::config::ConfigError;
 use crate::storage::{StartError, StorageError};
 use crate::zk::{NodeError, ZkError};
@@ -12,12 +13,21 @@ pub struct StartupError {
     pub exception: String,
     /// Its message.
     pub message: String,
+    /// True where Kafka halts: the message is the last word, a line of `kafka.log.LogManager`.
+    pub halts: bool,
+    /// Who failed, once that is known: the configured id may not be the right one.
+    pub broker_id: Option<BrokerId>,
 }
 
 impl StartupError {
     /// An error of a class.
     pub fn new(exception: &str, message: impl Into<String>) -> StartupError {
-        StartupError { exception: exception.into(), message: message.into() }
+        StartupError { exception: exception.into(), message: message.into(), halts: false, broker_id: None }
+    }
+
+    /// The same error, of a broker whose id is known.
+    pub fn of_broker(self, id: BrokerId) -> StartupError {
+        StartupError { broker_id: Some(id), ..self }
     }
 
     /// A `KafkaException`.
@@ -36,7 +46,7 @@ impl std::error::Error for StartupError {}
 
 impl From<StartError> for StartupError {
     fn from(error: StartError) -> StartupError {
-        StartupError::new(error.exception, error.message)
+        StartupError { halts: error.halts, ..StartupError::new(error.exception, error.message) }
     }
 }
 
@@ -55,6 +65,7 @@ impl From<ZkError> for StartupError {
             ZkError::NoAuth { .. } => "org.apache.zookeeper.KeeperException$NoAuthException",
             ZkError::AuthFailed => "org.apache.zookeeper.KeeperException$AuthFailedException",
             ZkError::SessionExpired => "org.apache.zookeeper.KeeperException$SessionExpiredException",
+            ZkError::BadArgument(_) => "java.lang.IllegalArgumentException",
             _ => "org.apache.zookeeper.KeeperException",
         };
         StartupError::new(exception, error.to_string())

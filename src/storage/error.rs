@@ -42,11 +42,13 @@ pub struct StartError {
     pub exception: &'static str,
     /// Kafka's message.
     pub message: String,
+    /// True where Kafka halts: the message is the last word, a line of `kafka.log.LogManager`.
+    pub halts: bool,
 }
 
 impl StartError {
     pub(crate) fn new(exception: &'static str, message: impl Into<String>) -> StartError {
-        StartError { exception, message: message.into() }
+        StartError { exception, message: message.into(), halts: false }
     }
 
     /// A `KafkaException`.

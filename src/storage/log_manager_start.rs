@@ -77,7 +77,7 @@ impl LogManager {
         }
         manager.load(jobs, clean_everywhere, config_of, &mut errors)?;
         if manager.online_directories() == 0 {
-            return Err(no_directory_left(options, &errors));
+            return Err(no_directory_left(options));
         }
         Ok(manager)
     }
@@ -317,7 +317,7 @@ fn open_dirs(options: &LogManagerOptions) -> Result<(Vec<LogDir>, Vec<StorageErr
         }
     }
     if dirs.iter().all(|dir| !dir.is_online()) {
-        return Err(no_directory_left(options, &errors));
+        return Err(no_directory_left(options));
     }
     Ok((dirs, errors))
 }
@@ -330,14 +330,12 @@ fn duplicate(options: &LogManagerOptions) -> StartError {
     StartError::kafka(format!("Duplicate log directory found: {}", names(options)))
 }
 
-/// Kafka halts here; its last words are the message.
-fn no_directory_left(options: &LogManagerOptions, errors: &[StorageError]) -> StartError {
-    let cause = errors.last().map(|error| format!(": {error}")).unwrap_or_default();
-    StartError::new(
-        "org.apache.kafka.common.errors.KafkaStorageException",
-        format!(
-            "Shutdown broker because none of the specified log dirs from {} can be created or validated{cause}",
-            names(options)
-        ),
-    )
+/// The reasons go into the log; Kafka's last words do not repeat them.
+fn no_directory_left(options: &LogManagerOptions) -> StartError {
+    let dirs = names(options);
+    let message = format!(
+        "Shutdown broker because none of the specified log dirs from {dirs} can be created or validated"
+    );
+    let error = StartError::new("org.apache.kafka.common.errors.KafkaStorageException", message);
+    StartError { halts: true, ..error }
 }

@@ -16,7 +16,9 @@ use bytes::Bytes;
 use kafka_protocol::messages::ProduceRequest;
 use kafka_protocol::records::Compression;
 
-use crate::support::client::{create_topic, init_producer_id, leaders, produce_request, read_partition};
+use crate::support::client::{
+    create_topic, init_producer_id, leaders, produce_request, read_partition, try_leaders,
+};
 use crate::support::{Broker, ProducerId, Rng, Wire, ZooKeeper, idempotent_batch};
 
 const TOPIC: &str = "survivor";
@@ -32,7 +34,7 @@ const NOT_YET: [i16; 3] = [3, 5, 6];
 fn acknowledged_records_survive_kills_once_and_in_order() {
     let count = number_from("SEEDS", 10);
     let first = number_from("OTTLA_SEED", 1);
-    let zookeeper = ZooKeeper::start_with_tick_time(100);
+    let zookeeper = ZooKeeper::start();
     for seed in first..first + count {
         println!("OTTLA_SEED={seed} SEEDS=1");
         survive(&zookeeper, seed);
@@ -50,7 +52,6 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
         &format!("{}{chroot}", zookeeper.address()),
         &[
             ("log.flush.interval.messages", "1"),
-            ("zookeeper.session.timeout.ms", "1000"),
             // With small segments, kills fall between a roll and what follows it.
             ("log.segment.bytes", rng.pick(&["1073741824", "50000"])),
         ],
@@ -77,7 +78,7 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
             } else {
                 broker.kill();
             }
-            zookeeper.wait_until_expired(&format!("{chroot}/brokers/ids/0"));
+            zookeeper.forget_broker(&chroot, 0);
             broker.start_again();
         }
         progress.wait_for_more(20);
@@ -159,7 +160,7 @@ impl Producer {
     }
 
     fn run_connection(&mut self, mut wire: Wire, progress: &Progress) -> io::Result<()> {
-        if leaders(&mut wire, TOPIC) != PARTITIONS {
+        if try_leaders(&mut wire, TOPIC)? != PARTITIONS {
             return Ok(());
         }
         for pending in &self.pending {

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -20,7 +19,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker on `zookeeper_connect` (`HOST:PORT[/CHROOT]`) and waits until it accepts connections.
+    /// Starts a broker on `zookeeper_connect` (`HOST:PORT[/CHROOT]`) and waits until it has started.
     /// `overrides` win over the harness's own lines; `broker.id` is 0 unless overridden.
     pub fn start(zookeeper_connect: &str, overrides: &[(&str, &str)]) -> Broker {
         let mut broker = Broker::prepare(zookeeper_connect, overrides);
@@ -58,15 +57,15 @@ impl Broker {
         self.properties.push((key.to_string(), value.to_string()));
     }
 
-    /// Starts a broker that does not run, on the same port and logs, and waits until it accepts connections.
+    /// Starts a broker that does not run, on the same port and logs, and waits until it says that it has started.
     pub fn start_again(&mut self) {
+        let said_before = self.log().len();
         self.launch();
-        let address = self.address();
-        let up = wait_for("listening broker", || {
+        let up = wait_for("started broker", || {
             if let Some(status) = self.exited() {
                 return Some(Err(status));
             }
-            TcpStream::connect(&address).is_ok().then_some(Ok(()))
+            self.log()[said_before..].contains("] started (kafka.server.KafkaServer)").then_some(Ok(()))
         });
         if let Err(status) = up {
             panic!("the broker ended with {status} instead of starting:\n{}", last_lines(&self.log(), 40));
@@ -151,6 +150,11 @@ impl Broker {
     /// Everything the process printed, over all its starts.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// A file of `LOG_DIR`, such as `server.log`.
+    pub fn server_log(&self, name: &str) -> String {
+        fs::read_to_string(self.dir.join("server-logs").join(name)).unwrap_or_default()
     }
 
     /// Waits until the process has printed a line that contains `text`.

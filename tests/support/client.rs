@@ -1,5 +1,7 @@
 //! What most tests ask of a broker, over [`Wire`].
 
+use std::io;
+
 use bytes::Bytes;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
@@ -41,13 +43,18 @@ pub fn create_topic(wire: &mut Wire, name: &str, partitions: i32) {
 
 /// How many partitions of the topic have a leader.
 pub fn leaders(wire: &mut Wire, name: &str) -> i32 {
+    try_leaders(wire, name).expect("the broker lives")
+}
+
+/// As [`leaders`], of a broker that may die.
+pub fn try_leaders(wire: &mut Wire, name: &str) -> io::Result<i32> {
     let topic = MetadataRequestTopic::default().with_name(Some(topic_name(name)));
-    let response = wire.call(8, &MetadataRequest::default().with_topics(Some(vec![topic])));
+    let response = wire.try_call(8, &MetadataRequest::default().with_topics(Some(vec![topic])))?;
     let found = &response.topics[0];
     if found.error_code != 0 {
-        return 0;
+        return Ok(0);
     }
-    found.partitions.iter().filter(|p| p.error_code == 0 && p.leader_id.0 >= 0).count() as i32
+    Ok(found.partitions.iter().filter(|p| p.error_code == 0 && p.leader_id.0 >= 0).count() as i32)
 }
 
 /// A new producer id.

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use ottla::zk::{ZkClient, ZkConfig};
+
 use super::{TestDir, free_port, last_lines, wait_for};
 
 const ATTEMPTS: usize = 3;
@@ -77,11 +79,20 @@ impl ZooKeeper {
         Some(answer)
     }
 
-    /// Waits until no live session owns the ephemeral node, for instance that of a killed broker.
-    pub fn wait_until_expired(&self, path: &str) {
-        wait_for(&format!("expiry of {path}"), || {
-            let sessions = self.ask("dump")?;
-            (!sessions.lines().any(|line| line.trim() == path)).then_some(())
+    /// Deletes what a killed broker's session would leave until it expires: its registration and its office of
+    /// controller. So nobody waits, and sessions can be long enough for a busy machine.
+    pub fn forget_broker(&self, chroot: &str, id: i32) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let config = ZkConfig::new(format!("{}{chroot}", self.address()));
+            let client = ZkClient::connect(config).await.expect("a session");
+            for path in [format!("/brokers/ids/{id}"), "/controller".to_string()] {
+                match client.delete(&path, -1).await {
+                    Err(error) if !error.is_no_node() => panic!("cannot delete {path}: {error}"),
+                    _ => {}
+                }
+            }
+            client.close().await;
         });
     }
 
