@@ -79,6 +79,14 @@ impl ZooKeeper {
         Some(answer)
     }
 
+    /// Waits until no live session owns the ephemeral node, for instance that of a killed broker.
+    pub fn wait_until_expired(&self, path: &str) {
+        wait_for(&format!("expiry of {path}"), || {
+            let sessions = self.ask("dump")?;
+            (!sessions.lines().any(|line| line.trim() == path)).then_some(())
+        });
+    }
+
     /// Deletes what a killed broker's session would leave until it expires: its registration and its office of
     /// controller. So nobody waits, and sessions can be long enough for a busy machine.
     pub fn forget_broker(&self, chroot: &str, id: i32) {
