@@ -7,9 +7,9 @@
 use super::context::{BrokerIds, LeaderAndIsr};
 use super::effect::{Reply, ZkWrite};
 use super::event::{IsrChange, WriteOutcome};
-use super::machine::{LOG, Machine};
+use super::logging::controller_log;
+use super::machine::Machine;
 use crate::common::{BrokerId, ErrorCode, TopicPartition};
-use log::info;
 use std::collections::BTreeMap;
 
 type Results = BTreeMap<TopicPartition, Result<LeaderAndIsr, ErrorCode>>;
@@ -18,7 +18,11 @@ impl Machine {
     /// Writes the ISRs on condition of the leader's znode versions; a leader epoch does not change.
     pub(super) fn alter_isr(&mut self, broker: BrokerId, broker_epoch: i64, changes: Vec<IsrChange>) {
         if self.context.broker(broker).is_none_or(|b| b.epoch != broker_epoch) {
-            info!(target: LOG, "Ignoring AlterIsr of broker {broker} with epoch {broker_epoch}");
+            controller_log!(
+                info,
+                self,
+                "Ignoring AlterIsr due to stale broker epoch {broker_epoch} for broker {broker}"
+            );
             return self.reply(Reply::AlterIsr(Err(ErrorCode::StaleBrokerEpoch)));
         }
         let mut results = Results::new();
@@ -88,7 +92,14 @@ impl Machine {
                     self.context.put_leader_and_isr(&tp, state.clone(), event);
                     Ok(state)
                 }
-                WriteOutcome::BadVersion => Err(ErrorCode::InvalidUpdateVersion),
+                WriteOutcome::BadVersion => {
+                    controller_log!(
+                        info,
+                        self,
+                        "Failed to update ISR to {state} for partition {tp}, bad ZK version."
+                    );
+                    Err(ErrorCode::InvalidUpdateVersion)
+                }
                 _ => Err(ErrorCode::UnknownTopicOrPartition),
             };
             results.insert(tp, result);

@@ -7,10 +7,10 @@ use super::context::Broker;
 use super::effect::{Effect, Reply, ZkRead};
 use super::event::ZkValue;
 use super::leader_election::Election;
-use super::machine::{LOG, Machine, one, step};
+use super::logging::{Listed, controller_log};
+use super::machine::{Machine, one, step};
 use super::states::{PartitionState, ReplicaState};
 use crate::common::{BrokerId, ErrorCode, TopicPartition};
-use log::info;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// "Not sent" in a request's broker epoch.
@@ -29,6 +29,7 @@ impl Machine {
     fn compare_brokers(&mut self, current: BTreeMap<BrokerId, Broker>) {
         let dead: Vec<_> =
             self.context.broker_ids().into_iter().filter(|id| !current.contains_key(id)).collect();
+        let live: Vec<_> = current.keys().copied().collect();
         let (mut new, mut bounced, mut updated) = (Vec::new(), Vec::new(), Vec::new());
         for (id, broker) in current {
             match self.context.broker(id) {
@@ -41,11 +42,17 @@ impl Machine {
         if new.is_empty() && bounced.is_empty() && dead.is_empty() && updated.is_empty() {
             return;
         }
-        info!(
-            target: LOG,
-            "Newly added brokers: {:?}, deleted brokers: {dead:?}, bounced brokers: {:?}, changed brokers: {:?}",
-            ids(&new), ids(&bounced), ids(&updated)
-        );
+        if !(new.is_empty() && bounced.is_empty() && dead.is_empty()) {
+            controller_log!(
+                info,
+                self,
+                "Newly added brokers: {}, deleted brokers: {}, bounced brokers: {}, all live brokers: {}",
+                Listed(ids(&new)),
+                Listed(&dead),
+                Listed(ids(&bounced)),
+                Listed(live)
+            );
+        }
         // Failures first, unlike Kafka: nobody shall be elected who is known to be gone.
         let mut gone = dead;
         gone.extend(bounced.iter().map(|b| b.id));
@@ -70,6 +77,7 @@ impl Machine {
         }
         let existing = self.context.broker_ids();
         let started = ids(&brokers);
+        controller_log!(info, self, "New broker startup callback for {}", Listed(&started));
         for broker in brokers {
             self.context.clear_offline_dirs(broker.id);
             self.context.put_broker(broker);
@@ -110,7 +118,11 @@ impl Machine {
         if brokers.is_empty() {
             return;
         }
+        controller_log!(info, self, "Broker failure callback for {}", Listed(&brokers));
         for id in &brokers {
+            if self.context.is_shutting_down(*id) {
+                controller_log!(info, self, "Removed {id} from list of shutting down brokers.");
+            }
             self.context.clear_offline_dirs(*id);
             self.context.remove_broker(*id);
         }
@@ -151,6 +163,7 @@ impl Machine {
             return;
         }
         for broker in brokers {
+            controller_log!(info, self, "Broker info update callback for {}", broker.id);
             self.effect(Effect::AddBroker(broker.clone()));
             self.context.put_broker(broker);
         }
@@ -178,10 +191,14 @@ impl Machine {
             Some(_) => None,
         };
         if let Some(code) = refusal {
-            info!(target: LOG, "Refused controlled shutdown of broker {id} epoch {broker_epoch}: {code}");
+            controller_log!(
+                info,
+                self,
+                "Refused controlled shutdown of broker {id} epoch {broker_epoch}: {code}"
+            );
             return self.reply(Reply::ControlledShutdown(Err(code)));
         }
-        info!(target: LOG, "Shutting down broker {id}");
+        controller_log!(info, self, "Shutting down broker {id}");
         self.context.mark_shutting_down(id);
         let movable: Vec<_> =
             self.context.partitions_on(id).filter(|tp| self.is_movable(tp)).cloned().collect();

@@ -66,11 +66,11 @@ pub(super) struct BrokerChannel {
 }
 
 impl BrokerChannel {
-    /// Opens a queue to `broker` in the reign of `controller_epoch`.
+    /// Opens a queue to `broker` for the controller with this id and epoch.
     pub(super) fn open(
         broker: &Broker,
         listener: &str,
-        controller_epoch: ControllerEpoch,
+        (controller_id, controller_epoch): (BrokerId, ControllerEpoch),
         transport: Arc<dyn BrokerTransport>,
         on_response: OnResponse,
     ) -> BrokerChannel {
@@ -79,6 +79,7 @@ impl BrokerChannel {
         let worker = Worker {
             id: broker.id,
             broker_epoch: broker.epoch,
+            controller_id,
             controller_epoch,
             address: address.subscribe(),
             transport: transport.clone(),
@@ -125,6 +126,7 @@ fn address_of(broker: &Broker, listener: &str) -> Option<BrokerAddress> {
 struct Worker {
     id: BrokerId,
     broker_epoch: i64,
+    controller_id: BrokerId,
     controller_epoch: ControllerEpoch,
     address: watch::Receiver<Option<BrokerAddress>>,
     transport: Arc<dyn BrokerTransport>,
@@ -157,9 +159,10 @@ impl Worker {
                 Ok(response) => return response,
                 Err(reason) => {
                     warn!(
-                        target: super::machine::LOG,
-                        "Controller epoch {} fails to send a request to broker {}, trying again: {reason}",
-                        self.controller_epoch, self.id
+                        target: "kafka.controller.RequestSendThread",
+                        "[RequestSendThread controllerId={}] Controller {} epoch {} fails to send request to broker {}, \
+                         trying again: {reason}",
+                        self.controller_id, self.controller_id, self.controller_epoch, self.id
                     );
                     tokio::time::sleep(RETRY_BACKOFF).await;
                 }

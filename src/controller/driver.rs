@@ -297,11 +297,11 @@ impl Driver {
                 let on_response: OnResponse = Arc::new(move |response| {
                     send(&inputs, Input::Event(Box::new(Event::Response(Box::new(response))), None));
                 });
-                let (epoch, transport) = (self.machine.epoch(), self.transport.clone());
+                let (reign, transport) = (self.machine.id_and_epoch(), self.transport.clone());
                 let channel = BrokerChannel::open(
                     &broker,
                     &self.config.inter_broker_listener,
-                    epoch,
+                    reign,
                     transport,
                     on_response,
                 );

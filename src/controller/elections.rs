@@ -5,11 +5,11 @@
 use super::effect::{Effect, Reply, ZkRead};
 use super::event::{ElectionKind, Timer, ZkValue};
 use super::leader_election::{self, Election};
-use super::machine::{LOG, Machine, one, step};
+use super::logging::{Listed, controller_log};
+use super::machine::{Machine, one, step};
 use super::states::PartitionState;
 use crate::common::ids::NO_LEADER;
 use crate::common::{BrokerId, ErrorCode, TopicPartition};
-use log::{debug, info};
 use std::collections::BTreeMap;
 
 impl Machine {
@@ -18,7 +18,7 @@ impl Machine {
         self.read(vec![ZkRead::PreferredElection], |m, values| {
             let ZkValue::PreferredElection(found) = one(values) else { unreachable!("asked for elections") };
             if let Some(partitions) = found {
-                info!(target: LOG, "Starting preferred replica election for {} partitions", partitions.len());
+                m.log_election("PREFERRED", &partitions, "ZkTriggered");
                 m.finish_preferred_election(partitions);
             }
         });
@@ -42,6 +42,11 @@ impl Machine {
             ElectionKind::Preferred => Election::Preferred,
             ElectionKind::Unclean => Election::Offline { allow_unclean: true },
         };
+        let name = match kind {
+            ElectionKind::Preferred => "PREFERRED",
+            ElectionKind::Unclean => "UNCLEAN",
+        };
+        self.log_election(name, &electable, "AdminClientTriggered");
         self.plan([
             step(move |m| m.move_partitions(electable, PartitionState::Online, Some(election))),
             step(move |m| {
@@ -50,6 +55,15 @@ impl Machine {
                 m.reply(Reply::ElectLeaders(Ok(results.into_iter().collect())));
             }),
         ]);
+    }
+
+    fn log_election(&self, kind: &str, partitions: &[TopicPartition], trigger: &str) {
+        let partitions = Listed(partitions);
+        controller_log!(
+            info,
+            self,
+            "Starting replica leader election ({kind}) for partitions {partitions} triggered by {trigger}"
+        );
     }
 
     fn refuse_election(&self, tp: &TopicPartition, kind: ElectionKind) -> Option<ErrorCode> {
@@ -87,7 +101,7 @@ impl Machine {
         }
         let partitions = self.partitions_off_balance();
         if !partitions.is_empty() {
-            info!(target: LOG, "Automatic preferred replica election for {} partitions", partitions.len());
+            self.log_election("PREFERRED", &partitions, "AutoTriggered");
             self.move_partitions(partitions, PartitionState::Online, Some(Election::Preferred));
         }
     }
@@ -109,7 +123,7 @@ impl Machine {
         let mut partitions = Vec::new();
         for (broker, (count, elsewhere)) in by_broker {
             let ratio = elsewhere.len() as f64 / count as f64;
-            debug!(target: LOG, "Leader imbalance ratio for broker {broker} is {ratio}");
+            controller_log!(debug, self, "Leader imbalance ratio for broker {broker} is {ratio}");
             if ratio > limit {
                 partitions.extend(elsewhere.into_iter().filter(|tp| self.preferred_could_lead(tp)));
             }

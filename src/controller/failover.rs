@@ -11,11 +11,11 @@
 use super::effect::{Effect, ZkRead, ZkWrite};
 use super::event::{FeatureNode, Timer, ZkValue};
 use super::leader_election::Election;
-use super::machine::{LOG, Machine, one, step};
+use super::logging::{Listed, controller_log};
+use super::machine::{Machine, one, step};
 use super::states::{PartitionState, ReplicaState};
 use crate::common::TopicPartition;
 use bytestring::ByteString;
-use log::{info, warn};
 
 /// First look at the balance of leaders after taking office.
 const FIRST_REBALANCE_MS: i64 = 5_000;
@@ -43,7 +43,11 @@ impl Machine {
                 _ => FeatureNode { enabled, has_features: false },
             };
             if let Some(node) = found.filter(|n| !n.enabled && n.has_features) {
-                warn!(target: LOG, "/feature has disabled status but contains features: {node:?}");
+                controller_log!(
+                    warn,
+                    m,
+                    "FeatureZNode at path: /feature with disabled status contains non-empty features: {node:?}"
+                );
             }
             if found != Some(wanted) {
                 m.write_feature(found.is_none(), wanted, |_| {});
@@ -119,7 +123,15 @@ impl Machine {
     fn start_serving(&mut self, found: Found) {
         let Found { deletions, preferred_election } = found;
         let brokers = self.context.broker_ids();
-        info!(target: LOG, "Currently active brokers in the cluster: {brokers:?}");
+        controller_log!(info, self, "Currently active brokers in the cluster: Set({})", Listed(&brokers));
+        let count = self.context.topics().count();
+        controller_log!(
+            info,
+            self,
+            "Loaded {count} topics with {} partitions",
+            self.context.all_partitions().len()
+        );
+        controller_log!(info, self, "List of topics to be deleted: {}", Listed(&deletions));
         self.plan([
             step(move |m| m.load_deletions(deletions)),
             // Brokers must know each other before they can follow one another.

@@ -20,15 +20,10 @@ use super::config::ControllerConfig;
 use super::context::Context;
 use super::effect::{Effect, Reply, ZkRead, ZkRequest, ZkWrite};
 use super::event::{Call, CallId, Event, Timer, Watch, WriteOutcome, ZkReply, ZkValue};
+use super::logging::controller_log;
 use super::request_batch::RequestBatch;
 use crate::common::{BrokerId, ControllerEpoch, ErrorCode, TopicPartition, Uuid};
-use log::{error, info};
 use std::collections::{BTreeMap, VecDeque};
-
-/// Log target of controller.log.
-pub(super) const LOG: &str = "kafka.controller";
-/// Log target of state-change.log.
-pub(super) const STATE_LOG: &str = "state.change.logger";
 
 /// How long a controller that failed leaves the election to others.
 const HOLD_OFF_MS: i64 = 1_000;
@@ -127,6 +122,15 @@ impl Machine {
         }
     }
 
+    pub(super) fn broker_id(&self) -> BrokerId {
+        self.config.broker_id
+    }
+
+    /// Id and epoch, for state-change.log.
+    pub(super) fn id_and_epoch(&self) -> (BrokerId, ControllerEpoch) {
+        (self.broker_id(), self.epoch())
+    }
+
     /// What the controller knows; empty for a bystander.
     pub fn context(&self) -> &Context {
         &self.context
@@ -155,7 +159,7 @@ impl Machine {
         let Some((_, continuation)) = self.waiting.take() else { return };
         match reply {
             ZkReply::Moved => {
-                info!(target: LOG, "Controller moved to another broker");
+                controller_log!(info, self, "Controller moved to another broker");
                 self.resign();
                 self.abandoned = None;
                 self.plan.push(step(Machine::check_controller));
@@ -238,8 +242,13 @@ impl Machine {
             // Look again: it arms the watch, and the winner may be gone already.
             return self.check_controller();
         };
-        let id = self.config.broker_id;
-        info!(target: LOG, "{id} elected as the controller, epoch {epoch}, epoch zk version {epoch_zk_version}");
+        controller_log!(
+            info,
+            self,
+            "{} successfully elected as the controller. Epoch incremented to {epoch} and epoch zk version is now \
+             {epoch_zk_version}",
+            self.broker_id()
+        );
         self.role = Role::Active { epoch, epoch_zk_version, loading: true };
         self.effect(Effect::Activated(epoch));
         self.fail_over();
@@ -249,7 +258,7 @@ impl Machine {
     pub(super) fn loaded(&mut self) {
         if let Role::Active { loading, .. } = &mut self.role {
             *loading = false;
-            info!(target: LOG, "Ready to serve as the new controller with epoch {}", self.epoch());
+            controller_log!(info, self, "Ready to serve as the new controller with epoch {}", self.epoch());
         }
     }
 
@@ -260,7 +269,7 @@ impl Machine {
             self.role = Role::Standby;
             self.context = Context::default();
             self.effect(Effect::Resigned);
-            info!(target: LOG, "Resigned");
+            controller_log!(info, self, "Resigned");
         }
     }
 
@@ -278,7 +287,11 @@ impl Machine {
 
     /// ZooKeeper did not do what was asked: leave the office, and the election to others for a while.
     fn give_up(&mut self, reason: &str) {
-        error!(target: LOG, "Resigning after a failed ZooKeeper request: {reason}");
+        controller_log!(
+            error,
+            self,
+            "Forcing the controller to resign: a ZooKeeper request failed: {reason}"
+        );
         self.held_off = true;
         self.effect(Effect::SetTimer { timer: Timer::Reelect, after_ms: HOLD_OFF_MS });
         let Role::Active { epoch_zk_version, .. } = self.role else { return self.drop_plan() };

@@ -28,6 +28,7 @@ mod elections;
 pub mod event;
 mod failover;
 pub mod leader_election;
+mod logging;
 pub mod machine;
 mod notifications;
 mod partition_state_machine;

@@ -5,14 +5,14 @@
 
 use super::effect::{ControlBody, ControlResponse, ZkRead, ZkWrite};
 use super::event::{BrokerResponse, ZkValue};
-use super::machine::{LOG, Machine, STATE_LOG, one, step};
+use super::logging::{Listed, controller_log, state_change_log};
+use super::machine::{Machine, one, step};
 use super::request_batch::deleted_by;
 use super::states::ReplicaState;
 use crate::common::{BrokerId, ErrorCode, TopicPartition, Uuid};
 use crate::protocol::messages::leader_and_isr::{LeaderAndIsrRequest, LeaderAndIsrResponse};
 use crate::protocol::messages::stop_replica::{StopReplicaRequest, StopReplicaResponse};
 use bytestring::ByteString;
-use log::{error, info};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Machine {
@@ -42,7 +42,7 @@ impl Machine {
         self.read(reads, move |m, values| {
             for (tp, value) in partitions.iter().zip(values) {
                 if let Err(reason) = m.take_state(tp, value) {
-                    error!(target: STATE_LOG, "ISR change of {tp} ignored: {reason}");
+                    state_change_log!(error, m.id_and_epoch(), "ISR change of {tp} ignored: {reason}");
                 }
             }
             let everybody = m.context.broker_ids();
@@ -57,7 +57,7 @@ impl Machine {
             let brokers: BTreeSet<BrokerId> = events.iter().filter_map(|(_, broker)| *broker).collect();
             let processed = events.into_iter().map(|(node, _)| ZkWrite::DeleteLogDirEvent(node)).collect();
             if !brokers.is_empty() {
-                info!(target: LOG, "Handling log directory failure for brokers {brokers:?}");
+                controller_log!(info, m, "Handling log directory failure for brokers {}", Listed(&brokers));
             }
             let replicas = brokers
                 .iter()
@@ -87,11 +87,19 @@ impl Machine {
             (ControlBody::UpdateMetadata(_), ControlResponse::UpdateMetadata(response)) => {
                 if response.error_code != ErrorCode::None.code() {
                     let code = ErrorCode::from_code(response.error_code);
-                    error!(target: STATE_LOG, "Error {code} in UpdateMetadata response of broker {broker}");
+                    state_change_log!(
+                        error,
+                        self.id_and_epoch(),
+                        "Received error {code} in UpdateMetadata response from broker {broker}"
+                    );
                 }
             }
             (request, response) => {
-                error!(target: STATE_LOG, "Broker {broker} answered {request:?} with {response:?}")
+                state_change_log!(
+                    error,
+                    self.id_and_epoch(),
+                    "Broker {broker} answered {request:?} with {response:?}"
+                )
             }
         }
     }
@@ -104,7 +112,11 @@ impl Machine {
     ) {
         if response.error_code != ErrorCode::None.code() {
             let code = ErrorCode::from_code(response.error_code);
-            error!(target: STATE_LOG, "Error {code} in LeaderAndIsr response of broker {broker}");
+            state_change_log!(
+                error,
+                self.id_and_epoch(),
+                "Received error {code} in LeaderAndIsr response from broker {broker}"
+            );
             return;
         }
         let mut lost = Vec::new();
@@ -118,7 +130,13 @@ impl Machine {
             }
         }
         if !lost.is_empty() {
-            info!(target: STATE_LOG, "Mark {} replicas on broker {broker} as offline", lost.len());
+            let partitions = lost.iter().map(|(tp, _)| tp);
+            state_change_log!(
+                info,
+                self.id_and_epoch(),
+                "Mark replicas {} on broker {broker} as offline",
+                Listed(partitions)
+            );
             self.replicas_went_offline(lost);
         }
     }

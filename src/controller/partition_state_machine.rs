@@ -12,11 +12,11 @@ use super::context::{BrokerIds, LeaderAndIsr};
 use super::effect::{ZkRead, ZkWrite};
 use super::event::{WriteOutcome, ZkValue};
 use super::leader_election::{self, Elected, Election};
-use super::machine::{Machine, STATE_LOG, step};
+use super::logging::{Listed, state_change_log};
+use super::machine::{Machine, step};
 use super::states::PartitionState;
 use crate::common::{ErrorCode, TopicPartition};
 use bytestring::ByteString;
-use log::{error, info};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `unclean.leader.election.enable` by topic, as far as asked for.
@@ -48,11 +48,16 @@ impl Machine {
             partitions.into_iter().partition(|tp| self.context.partition_state(tp).may_become(target));
         for tp in invalid {
             let from = self.context.partition_state(&tp);
-            error!(target: STATE_LOG, "Partition {tp} cannot move from {from:?} to {target:?}");
+            state_change_log!(
+                error,
+                self.id_and_epoch(),
+                "Partition {tp} cannot move from {from} to {target}"
+            );
             self.elections.insert(tp, Err(ErrorCode::UnknownServerError));
         }
         if target != PartitionState::Online {
             for tp in &valid {
+                self.log_new(tp, target);
                 self.context.set_partition_state(tp, target);
             }
             return;
@@ -80,11 +85,29 @@ impl Machine {
         self.move_partitions(partitions, PartitionState::Online, Some(election));
     }
 
+    /// Kafka tells of partitions that become new or online; the rest follows from them.
+    fn log_new(&self, tp: &TopicPartition, target: PartitionState) {
+        let Some(partition) = self.context.partition(tp).filter(|_| target == PartitionState::New) else {
+            return;
+        };
+        state_change_log!(
+            info,
+            self.id_and_epoch(),
+            "Changed partition {tp} state from {} to {target} with assigned replicas {}",
+            self.context.partition_state(tp),
+            Listed(&partition.assignment.replicas)
+        );
+    }
+
     fn becomes_online(&mut self, tp: &TopicPartition) {
         let from = self.context.partition_state(tp);
         self.context.set_partition_state(tp, PartitionState::Online);
         if let Some(state) = self.context.leader_and_isr(tp) {
-            info!(target: STATE_LOG, "Changed partition {tp} from {from:?} to Online with state {state:?}");
+            state_change_log!(
+                info,
+                self.id_and_epoch(),
+                "Changed partition {tp} from {from} to OnlinePartition with state {state}"
+            );
         }
     }
 }
@@ -97,7 +120,11 @@ impl Machine {
         for tp in partitions {
             let live = self.live_replicas(&tp);
             let Some(leader) = live.first().copied() else {
-                error!(target: STATE_LOG, "No assigned replica of {tp} is alive, it stays without leader");
+                state_change_log!(
+                    error,
+                    self.id_and_epoch(),
+                    "No assigned replica of {tp} is alive, it stays without leader"
+                );
                 continue;
             };
             let controller_epoch = self.epoch();
@@ -142,7 +169,11 @@ impl Machine {
                 }
                 // An earlier attempt of ours, or of the controller before us, went through.
                 WriteOutcome::Exists => existing.push(tp),
-                other => error!(target: STATE_LOG, "The state of {tp} was not created: {other:?}"),
+                other => state_change_log!(
+                    error,
+                    self.id_and_epoch(),
+                    "The state of {tp} was not created: {other:?}"
+                ),
             }
         }
         self.reread_and_elect(existing, Election::Offline { allow_unclean: false });
@@ -263,10 +294,12 @@ impl Machine {
 
     fn election_failed(&mut self, tp: TopicPartition, election: Election, reason: &str) {
         let from = self.context.partition_state(&tp);
-        error!(
-            target: STATE_LOG,
-            "Controller {} epoch {} failed to change state for partition {tp} from {from:?} to Online by {election:?}: {reason}",
-            self.config.broker_id,
+        state_change_log!(
+            error,
+            self.id_and_epoch(),
+            "Controller {} epoch {} failed to change state for partition {tp} from {from} to OnlinePartition by \
+             {election:?}: {reason}",
+            self.broker_id(),
             self.epoch()
         );
         let code = match election {

@@ -9,10 +9,10 @@ use super::context::LeaderAndIsr;
 use super::effect::{ZkRead, ZkWrite};
 use super::event::WriteOutcome;
 use super::leader_election::without_replica;
-use super::machine::{Machine, STATE_LOG, step};
+use super::logging::state_change_log;
+use super::machine::{Machine, step};
 use super::states::ReplicaState;
 use crate::common::{BrokerId, TopicPartition};
-use log::{error, info};
 use std::collections::BTreeMap;
 
 impl Machine {
@@ -24,7 +24,11 @@ impl Machine {
             if from.may_become(target) {
                 by_broker.entry(broker).or_default().push(tp);
             } else {
-                error!(target: STATE_LOG, "Replica {broker} of {tp} cannot move from {from:?} to {target:?}");
+                state_change_log!(
+                    error,
+                    self.id_and_epoch(),
+                    "Replica {broker} of {tp} cannot move from {from} to {target}"
+                );
             }
         }
         if target == ReplicaState::Offline {
@@ -47,7 +51,11 @@ impl Machine {
         match target {
             ReplicaState::New => match leader {
                 Some(leader) if leader == broker => {
-                    error!(target: STATE_LOG, "Replica {broker} of {tp} leads, it cannot become new");
+                    state_change_log!(
+                        error,
+                        self.id_and_epoch(),
+                        "Replica {broker} of {tp} leads, it cannot become new"
+                    );
                     return;
                 }
                 Some(_) => self.batch.add_leader_and_isr(&[broker], tp, true),
@@ -120,7 +128,12 @@ impl Machine {
             match outcome {
                 WriteOutcome::Done(version) => {
                     next.zk_version = version;
-                    info!(target: STATE_LOG, "Took replica {broker} of {tp} out of the ISR: {next:?}");
+                    state_change_log!(
+                        info,
+                        self.id_and_epoch(),
+                        "Partition {tp} state changed to {next} after removing replica {broker} from the ISR as part of \
+                         transition to OfflineReplica"
+                    );
                     self.context.put_leader_and_isr(&tp, next, event);
                     self.is_offline(&tp, broker);
                 }
@@ -167,7 +180,11 @@ impl Machine {
             // Nothing left to take it out of; the deletion may go on.
             self.context.set_replica_state(tp, broker, ReplicaState::Offline);
         } else {
-            error!(target: STATE_LOG, "Replica {broker} of {tp} was not taken offline: {reason}");
+            state_change_log!(
+                error,
+                self.id_and_epoch(),
+                "Replica {broker} of {tp} was not taken offline: {reason}"
+            );
         }
     }
 }

@@ -9,6 +9,7 @@
 use super::config::{ControlVersions, ControllerConfig};
 use super::context::{Broker, Context, Partition};
 use super::effect::{ControlBody, ControlRequest, Effect};
+use super::logging::{Listed, state_change_log};
 use crate::common::{BrokerId, ControllerEpoch, TopicPartition, Uuid};
 use crate::protocol::messages::leader_and_isr::{
     LeaderAndIsrLiveLeader, LeaderAndIsrPartitionState, LeaderAndIsrRequest, LeaderAndIsrTopicState,
@@ -110,12 +111,27 @@ impl RequestBatch {
         for (id, partitions) in std::mem::take(&mut self.leader_and_isr) {
             let Some(broker) = context.broker(id) else { continue };
             let request = self.leader_and_isr_request(context, epoch, broker, &partitions);
+            let leads = |tp: &&TopicPartition| context.leader_and_isr(tp).is_some_and(|s| s.leader == id);
+            let leaders = partitions.keys().filter(leads).count();
+            state_change_log!(
+                info,
+                (self.controller_id, epoch),
+                "Sending LeaderAndIsr request to broker {id} with {leaders} become-leader and {} become-follower \
+                 partitions",
+                partitions.len() - leaders
+            );
             let body = ControlBody::LeaderAndIsr(request);
             effects.push(send(broker, self.versions.leader_and_isr, body));
         }
         self.flush_update_metadata(context, epoch, effects);
         for (id, partitions) in std::mem::take(&mut self.stop_replica) {
             let Some(broker) = context.broker(id) else { continue };
+            state_change_log!(
+                info,
+                (self.controller_id, epoch),
+                "Sending StopReplica request for {} replicas to broker {id}",
+                partitions.len()
+            );
             for request in self.stop_replica_requests(context, epoch, broker, &partitions) {
                 effects.push(send(broker, self.versions.stop_replica, ControlBody::StopReplica(request)));
             }
@@ -246,6 +262,13 @@ impl RequestBatch {
                 }),
             }
         }
+        state_change_log!(
+            info,
+            (self.controller_id, epoch),
+            "Sending UpdateMetadata request to brokers Set({}) for {} partitions",
+            Listed(&brokers),
+            partitions.len()
+        );
         for broker in brokers.iter().filter_map(|id| context.broker(*id)) {
             let request = UpdateMetadataRequest { broker_epoch: broker.epoch, ..request.clone() };
             effects.push(send(broker, version, ControlBody::UpdateMetadata(request)));

@@ -9,11 +9,11 @@
 use super::context::{Partition, Topic};
 use super::effect::{ZkRead, ZkWrite};
 use super::event::{WriteOutcome, ZkValue};
-use super::machine::{LOG, Machine, one, step};
+use super::logging::{Listed, controller_log, deletion_log};
+use super::machine::{Machine, one, step};
 use super::states::{PartitionState, ReplicaState};
 use crate::common::{BrokerId, TopicPartition};
 use bytestring::ByteString;
-use log::{info, warn};
 use std::collections::BTreeSet;
 
 fn replica_states(topic: &Topic) -> impl Iterator<Item = ReplicaState> {
@@ -36,7 +36,7 @@ impl Machine {
                 continue;
             };
             if !self.config.delete_topic_enable {
-                info!(target: LOG, "Not deleting topic {name} since delete topic is disabled");
+                deletion_log!(info, self, "Removing {name} since delete topic is disabled");
                 unfinished.push(ZkWrite::DeleteTopicDeletion(name));
                 continue;
             }
@@ -65,16 +65,22 @@ impl Machine {
             let (known, unknown): (Vec<_>, Vec<_>) =
                 names.into_iter().partition(|name| m.context.topic(name).is_some());
             if !unknown.is_empty() {
-                warn!(target: LOG, "Ignoring request to delete non-existing topics {}", unknown.join(","));
+                controller_log!(
+                    warn,
+                    m,
+                    "Ignoring request to delete non-existing topics {}",
+                    unknown.join(",")
+                );
             }
             let enabled = m.config.delete_topic_enable;
             let mut refused: Vec<_> = unknown.into_iter().map(ZkWrite::DeleteTopicDeletion).collect();
             if !enabled && !known.is_empty() {
-                info!(target: LOG, "Removing {} since delete topic is disabled", known.join(","));
+                controller_log!(info, m, "Removing {} since delete topic is disabled", known.join(","));
                 refused.extend(known.iter().cloned().map(ZkWrite::DeleteTopicDeletion));
             }
             m.write(refused, move |m, _| {
-                if enabled {
+                if enabled && !known.is_empty() {
+                    controller_log!(info, m, "Starting topic deletion for topics {}", Listed(&known));
                     m.enqueue_deletions(known);
                 }
             });
@@ -111,7 +117,12 @@ impl Machine {
             return;
         }
         let topics: BTreeSet<_> = replicas.iter().map(|(tp, _)| tp.topic.clone()).collect();
-        info!(target: LOG, "Halted deletion of topics {} due to replica deletion failure", join(&topics));
+        deletion_log!(
+            info,
+            self,
+            "Halted deletion of topics {} due to replica deletion failure",
+            Listed(&topics)
+        );
         self.move_replicas(replicas, ReplicaState::DeletionIneligible);
         for name in &topics {
             self.context.set_deletion_ineligible(name, true);
@@ -167,10 +178,10 @@ impl Machine {
         self.write(writes, move |m, outcomes| {
             for (name, outcome) in topics.into_iter().zip(outcomes.chunks(3)) {
                 if outcome.contains(&WriteOutcome::BadVersion) {
-                    warn!(target: LOG, "Deletion of topic {name} left nodes behind");
+                    deletion_log!(warn, m, "Deletion of topic {name} left nodes behind");
                 }
                 m.context.remove_topic(&name);
-                info!(target: LOG, "Deletion of topic {name} successfully completed");
+                deletion_log!(info, m, "Deletion of topic {name} successfully completed");
             }
         });
     }
@@ -188,7 +199,9 @@ impl Machine {
         if topics.is_empty() {
             return;
         }
-        info!(target: LOG, "Deletion of topics {} (re)started", join(&topics));
+        for name in &topics {
+            deletion_log!(info, self, "Deletion of topic {name} (re)started");
+        }
         let unseen: Vec<_> = topics
             .iter()
             .filter(|name| self.context.topic(name).is_some_and(|t| !t.deletion_started))
@@ -222,7 +235,12 @@ impl Machine {
             step(|m| m.move_replicas(remaining, ReplicaState::DeletionStarted)),
             step(move |m| {
                 if !held_back.is_empty() {
-                    info!(target: LOG, "Halted deletion of topics {} due to offline replicas", join(&held_back));
+                    deletion_log!(
+                        info,
+                        m,
+                        "Halted deletion of topics {} due to offline replicas",
+                        Listed(&held_back)
+                    );
                 }
                 for name in &held_back {
                     m.context.set_deletion_ineligible(name, true);
@@ -230,8 +248,4 @@ impl Machine {
             }),
         ]);
     }
-}
-
-fn join(names: &BTreeSet<ByteString>) -> String {
-    names.iter().map(|n| &**n).collect::<Vec<_>>().join(",")
 }

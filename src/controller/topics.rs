@@ -6,11 +6,11 @@
 use super::effect::{ZkRead, ZkWrite};
 use super::event::{TopicNode, ZkValue};
 use super::leader_election::Election;
-use super::machine::{LOG, Machine, one, step};
+use super::logging::{Listed, controller_log};
+use super::machine::{Machine, one, step};
 use super::states::{PartitionState, ReplicaState};
 use crate::common::TopicPartition;
 use bytestring::ByteString;
-use log::{info, warn};
 use std::collections::BTreeSet;
 
 impl Machine {
@@ -25,7 +25,13 @@ impl Machine {
             if new.is_empty() && gone.is_empty() {
                 return;
             }
-            info!(target: LOG, "New topics: [{}], deleted topics: [{}]", new.join(","), gone.join(","));
+            controller_log!(
+                info,
+                m,
+                "New topics: [Set({})], deleted topics: [Set({})]",
+                Listed(&new),
+                Listed(&gone)
+            );
             for name in &gone {
                 m.context.remove_topic(name);
             }
@@ -66,6 +72,7 @@ impl Machine {
         if partitions.is_empty() {
             return;
         }
+        controller_log!(info, self, "New partition creation callback for {}", Listed(&partitions));
         self.move_partitions(partitions.clone(), PartitionState::New, None);
         let replicas = self.context.replicas_of_partitions(&partitions);
         self.move_replicas(replicas.clone(), ReplicaState::New);
@@ -96,11 +103,17 @@ impl Machine {
                 return;
             }
             if m.context.is_queued_for_deletion(&name) {
-                warn!(target: LOG, "Not adding partitions to topic {name}, it is being deleted");
+                let numbers: Vec<_> = added.iter().map(|(tp, _)| tp.partition).collect();
+                controller_log!(
+                    warn,
+                    m,
+                    "Skipping adding partitions {} for topic {name} since it is currently being deleted",
+                    Listed(numbers)
+                );
                 return m.restore_assignment(&name);
             }
+            controller_log!(info, m, "New partitions to be added {}", Listed(added.iter().map(|(tp, _)| tp)));
             for (tp, assignment) in &added {
-                info!(target: LOG, "New partition to be added: {tp} {assignment:?}");
                 m.context.put_assignment(tp, assignment.clone());
             }
             m.create_partitions(added.into_iter().map(|(tp, _)| tp).collect());

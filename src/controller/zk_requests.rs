@@ -8,7 +8,6 @@ use super::config::ControllerConfig;
 use super::context::{Broker, BrokerIds, Endpoint, LeaderAndIsr, ReplicaAssignment};
 use super::effect::{ZkRead, ZkRequest, ZkWrite};
 use super::event::{FeatureNode, TopicNode, Watch, WriteOutcome, ZkReply, ZkValue};
-use super::machine::LOG;
 use crate::common::{BrokerId, TopicPartition, clock};
 use crate::zk::data::{self, BrokerRegistration, DataError, FeatureZNode, PartitionState, TopicAssignment};
 use crate::zk::election::{self, Elected, Election};
@@ -18,6 +17,8 @@ use bytestring::ByteString;
 use futures_util::StreamExt;
 use log::{error, warn};
 
+/// Logger of what is wrong in znodes.
+const LOG: &str = "kafka.controller.KafkaController";
 /// Writes per multi. ZooKeeper works a multi off without a break, so it must stay short.
 const WRITES_PER_MULTI_MAX: usize = 64;
 /// Bytes of paths and data per multi, well below `jute.maxbuffer` (1 MiB).
