@@ -93,6 +93,8 @@ struct Member {
     watch: Option<WatchId>,
     /// In the queue of due members.
     due: bool,
+    /// In the queue of ready members.
+    listed: bool,
     standing: Standing,
     /// What the client was last told, of sessions.
     told: Standing,
@@ -114,7 +116,7 @@ pub struct FetchSet {
     members: slab::Slab<Member>,
     by_name: HashMap<(ByteString, i32), u32>,
     due: VecDeque<u32>,
-    /// Members with data or an error, in the order in which they were found.
+    /// Members with data, an error or another standing than told, in the order in which they were found.
     ready: VecDeque<u32>,
 }
 
@@ -149,6 +151,7 @@ impl FetchSet {
             partition,
             watch: None,
             due: false,
+            listed: false,
             standing: UNKNOWN,
             told: UNKNOWN,
             hint: None,
@@ -220,14 +223,15 @@ impl FetchSet {
         while let Some(key) = self.due.pop_front() {
             let member = &mut self.members[key as usize];
             member.due = false;
-            let was_ready = !matches!(member.found, Found::Nothing);
             member.look(&*self.source, &self.watcher, key, limits.read_committed);
-            let is_ready = !matches!(member.found, Found::Nothing);
-            if is_ready && !was_ready {
+            // Where the partition stands is news, too, if the client was told otherwise.
+            let is_ready = !matches!(member.found, Found::Nothing) || member.told != member.standing;
+            if is_ready && !member.listed {
                 self.ready.push_back(key);
-            } else if was_ready && !is_ready {
+            } else if member.listed && !is_ready {
                 self.ready.retain(|ready| *ready != key);
             }
+            member.listed = is_ready;
         }
     }
 
@@ -263,6 +267,7 @@ impl FetchSet {
             let has_news = answer.error.is_some() || answer.read.is_some() || member.told != member.standing;
             // It is looked at again at the next request: there may be more, and it goes to the end of the line.
             member.due = true;
+            member.listed = false;
             self.due.push_back(key);
             if all || has_news {
                 member.told = member.standing;

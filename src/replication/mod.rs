@@ -17,3 +17,6 @@ pub mod watch;
 pub use error::PartitionError;
 pub use partition::Partition;
 pub use replica_manager::ReplicaManager;
+
+#[cfg(test)]
+mod tests;
