@@ -1,5 +1,6 @@
 //! Log directories that Apache Kafka wrote, opened by us; what we leave, compared with what Kafka leaves.
 
+mod appends;
 mod dump;
 mod fixtures;
 mod support;
