@@ -1,7 +1,8 @@
-# One ZooKeeper and one broker on free loopback ports; sourced. Needs root (the project), home, run, logs, here.
-# Sets BOOTSTRAP, ZOOKEEPER, LOG_DIRS and, while a broker runs, broker (its pid).
+# One ZooKeeper and one broker on free loopback ports; sourced. Needs root (the project), home, run, logs, here, and
+# clients.sh. Sets BOOTSTRAP, ZOOKEEPER, LOG_DIRS and, while a broker runs, broker (its pid).
 
 broker=
+broker_log=
 
 # A loopback port below the ephemeral range on which nobody listens.
 free_port() {
@@ -12,6 +13,7 @@ free_port() {
   done
 }
 
+# start_zookeeper [PROPERTY=VALUE...]: also writes server.properties, with these on top.
 start_zookeeper() {
   local zookeeper_port=$(free_port) port=$(free_port)
   "$root/zk-scripts/start.sh" --data-dir "$run/zookeeper" --port "$zookeeper_port" >/dev/null
@@ -28,25 +30,34 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 P
+  printf '%s\n' "$@" >>"$run/server.properties"
 }
 
-# start_broker ours|apache
+# apache VERSION CLASS ARGS...: a class of Apache Kafka's.
+apache() {
+  java -Xmx512m -XX:TieredStopAtLevel=1 -cp "$home/jars/core-$1/*" "${@:2}"
+}
+
+# start_broker ours|apache|apache-VERSION [LOG]: Apache is 2.8.2 unless said.
 start_broker() {
-  local command until=$((SECONDS + 60))
+  broker_log=${2:-$logs/broker.log}
+  local command until=$((SECONDS + 60)) version=2.8.2
   case $1 in
     ours)
       command=("${OURS:-$root/target/release/kafka-server}")
       [ -x "${command[0]}" ] || { echo "no ${command[0]}: cargo build --release" >&2; return 1; } ;;
-    apache)
-      core_jars 2.8.2 2.13
-      command=(java -Xmx512m -cp "$home/jars/core-2.8.2/*" "-Dlog4j.configuration=file:$here/java/log4j.properties" kafka.Kafka) ;;
+    apache | apache-*)
+      [ "$1" = apache ] || version=${1#*-}
+      core_jars "$version" $([ "$version" = 1.1.1 ] && echo 2.12 || echo 2.13)
+      command=(java -Xmx512m -XX:TieredStopAtLevel=1 -cp "$home/jars/core-$version/*"
+        "-Dlog4j.configuration=file:$here/java/log4j-broker.properties" kafka.Kafka) ;;
     *) echo "no broker kind $1" >&2; return 1 ;;
   esac
-  (cd "$run" && LOG_DIR=$run/server-logs exec "${command[@]}" "$run/server.properties" >>"$logs/broker.log" 2>&1) &
+  (cd "$run" && LOG_DIR=$run/server-logs exec "${command[@]}" "$run/server.properties" >>"$broker_log" 2>&1) &
   broker=$!
   until (exec 3<>"/dev/tcp/${BOOTSTRAP%:*}/${BOOTSTRAP#*:}") 2>/dev/null; do
     kill -0 $broker 2>/dev/null && [ $SECONDS -lt $until ] ||
-      { tail -n 40 "$logs/broker.log" >&2; echo "the broker ($1) does not start" >&2; return 1; }
+      { tail -n 40 "$broker_log" >&2; echo "the broker ($1) does not start" >&2; return 1; }
     sleep 0.1
   done
   echo "broker: $1 on $BOOTSTRAP, ZooKeeper on $ZOOKEEPER"
