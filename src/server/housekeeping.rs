@@ -151,24 +151,25 @@ async fn follow_failures(
             continue;
         }
         error!(target: "kafka.server.LogDirFailureChannel", "Error in log directory {}: {failure}", directory.display());
-        take_offline(&keeper, &directory).await;
+        take_offline(&keeper, &directory);
         if keeper.logs.online_directories() == 0 {
+            // Kafka halts here, too: nothing can be flushed or marked any more.
             error!(target: "kafka.log.LogManager",
                 "Shutdown broker because all log dirs in {} have failed", keeper.config.log_dirs.join(", "));
             drop(alive);
             return;
         }
+        let event = log_dir_event::encode(keeper.config.broker_id);
+        if let Err(error) = notifications::notify(&keeper.zk, &paths::log_dir_event(), event).await {
+            warn!(target: "kafka.server.ReplicaManager", "Cannot tell the controller of the failed directory: {error}");
+        }
     }
 }
 
-async fn take_offline(keeper: &Keeper, directory: &Arc<Path>) {
+fn take_offline(keeper: &Keeper, directory: &Arc<Path>) {
     warn!(target: "kafka.server.ReplicaManager", "[ReplicaManager broker={0}] Stopping serving replicas in dir {1}",
         keeper.config.broker_id, directory.display());
     let failed = keeper.replicas.fail_directory(directory);
     info!(target: "kafka.server.ReplicaManager", "[ReplicaManager broker={0}] {2} partitions of dir {1} are offline",
         keeper.config.broker_id, directory.display(), failed.len());
-    let event = log_dir_event::encode(keeper.config.broker_id);
-    if let Err(error) = notifications::notify(&keeper.zk, &paths::log_dir_event(), event).await {
-        warn!(target: "kafka.server.ReplicaManager", "Cannot tell the controller of the failed directory: {error}");
-    }
 }

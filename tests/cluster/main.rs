@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod disks;
 mod harness;
 mod kill;
 mod starts;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -16,6 +17,7 @@ pub struct Broker {
     properties: Vec<(String, String)>,
     child: Option<Child>,
     ended: Option<ExitStatus>,
+    file_size_max: Option<u64>,
 }
 
 impl Broker {
@@ -31,7 +33,8 @@ impl Broker {
     pub fn prepare(zookeeper_connect: &str, overrides: &[(&str, &str)]) -> Broker {
         let dir = TestDir::new("broker");
         let port = free_port();
-        let mut broker = Broker { dir, port, properties: Vec::new(), child: None, ended: None };
+        let mut broker =
+            Broker { dir, port, properties: Vec::new(), child: None, ended: None, file_size_max: None };
         let own = [
             ("broker.id", "0".to_string()),
             ("listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
@@ -57,6 +60,11 @@ impl Broker {
         self.properties.push((key.to_string(), value.to_string()));
     }
 
+    /// From the next start on, a write that would make a file larger fails (EFBIG): a disk error that needs no disk.
+    pub fn limit_file_size(&mut self, bytes: Option<u64>) {
+        self.file_size_max = bytes;
+    }
+
     /// Starts a broker that does not run, on the same port and logs, and waits until it says that it has started.
     pub fn start_again(&mut self) {
         let said_before = self.log().len();
@@ -79,7 +87,21 @@ impl Broker {
         fs::write(self.properties_path(), properties).expect("own directory");
         let log = File::options().create(true).append(true).open(self.log_path()).expect("own directory");
         let server = env::var("OTTLA_TEST_BROKER").unwrap_or(env!("CARGO_BIN_EXE_kafka-server").to_string());
-        let child = Command::new(server)
+        let mut command = Command::new(server);
+        if let Some(bytes) = self.file_size_max {
+            let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+            // SAFETY: both calls are async-signal-safe. Without the signal the write fails, as on a full disk.
+            unsafe {
+                command.pre_exec(move || {
+                    libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+                    match libc::setrlimit(libc::RLIMIT_FSIZE, &limit) {
+                        0 => Ok(()),
+                        _ => Err(std::io::Error::last_os_error()),
+                    }
+                });
+            }
+        }
+        let child = command
             .arg(self.properties_path())
             .env("LOG_DIR", self.dir.join("server-logs"))
             .current_dir(self.dir.path())
