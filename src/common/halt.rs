@@ -6,21 +6,25 @@
 
 use log::error;
 
-/// While it lives, a panic of its thread halts the process.
+/// A panic that begins while it lives halts the process.
 #[derive(Debug)]
-pub struct HaltOnPanic(&'static str);
+pub struct HaltOnPanic {
+    doing: &'static str,
+    /// It was made by a destructor, on the way out of a panic elsewhere.
+    unwinding: bool,
+}
 
 impl HaltOnPanic {
     /// `doing` completes "a panic while ...".
     pub fn new(doing: &'static str) -> HaltOnPanic {
-        HaltOnPanic(doing)
+        HaltOnPanic { doing, unwinding: std::thread::panicking() }
     }
 }
 
 impl Drop for HaltOnPanic {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            error!(target: "kafka.server.KafkaServer", "Halting: a panic while {}", self.0);
+        if std::thread::panicking() && !self.unwinding {
+            error!(target: "kafka.server.KafkaServer", "Halting: a panic while {}", self.doing);
             log::logger().flush();
             std::process::abort();
         }
