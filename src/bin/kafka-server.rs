@@ -73,7 +73,8 @@ fn start(source: &Source) -> ExitCode {
 
 fn place(line: String, origin: Option<&config::properties::Origin>) -> String {
     match origin {
-        Some(origin) => format!("{line} ({origin})"),
+        // Where Java has its stack: the exception's line stays Kafka's.
+        Some(origin) => format!("{line}\n\tat {origin}"),
         None => line,
     }
 }

@@ -8,10 +8,12 @@ pub mod ids;
 pub mod random;
 pub mod topic_name;
 pub mod topic_partition;
+pub mod trace;
 pub mod uuid;
 
 pub use error_code::ErrorCode;
 pub use file_slice::FileSlice;
 pub use ids::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 pub use topic_partition::TopicPartition;
+pub use trace::TRACE_MARK;
 pub use uuid::Uuid;

@@ -177,13 +177,20 @@ pub fn decompress_into(
     }
 }
 
+/// Input up to this is packed as tightly as gzip can.
+const SMALL_INPUT: usize = 1024;
+
 /// Appends `input`, compressed for a batch of format `magic`, to `out`.
 pub fn compress(compression: Compression, magic: i8, input: &[u8], out: &mut Vec<u8>) {
     use std::io::Write;
     match compression {
         Compression::None => out.extend_from_slice(input),
         Compression::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(&mut *out, flate2::Compression::default());
+            // zlib finds repetitions of three bytes at any level, zlib-rs at the highest only. For little input that
+            // costs nothing, and sizes are those of other producers.
+            let level =
+                if input.len() <= SMALL_INPUT { flate2::Compression::best() } else { Default::default() };
+            let mut encoder = flate2::write::GzEncoder::new(&mut *out, level);
             encoder
                 .write_all(input)
                 .and_then(|()| encoder.finish().map(|_| ()))

@@ -7,7 +7,7 @@
 
 use super::log_files::HourlyFile;
 use super::logger_names::logger_of;
-use crate::common::clock;
+use crate::common::{TRACE_MARK, clock};
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
 use std::fmt::Write as _;
@@ -65,9 +65,6 @@ fn logger(level: LevelFilter, target: Target) -> Logger {
 pub fn error_with_trace(target: &str, message: &str, trace: &str) {
     log::error!(target: target, "{message}{TRACE_MARK}{trace}");
 }
-
-/// Between a message and what goes below its line; cannot stand in a message by chance.
-const TRACE_MARK: char = '\u{1}';
 
 /// A record in Kafka's pattern.
 fn line(record: &Record<'_>) -> String {

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! file on disk  = entry{in_file}              exactly: no preallocation, so nothing to trim
-//! active index  = entry{in_file} tail         the tail is written in pages, on roll, on flush and on close
+//! active index  = entry{in_file} tail         the tail is written in pages, on roll, on flush and on close; the first
+//!                                             entries of a segment at once, so that tools see them in a small log
 //! ```
 //!
 //! Apache Kafka maps a preallocated file instead and trims it when the segment is rolled or closed; both end
@@ -17,6 +18,8 @@ use std::path::Path;
 
 /// Entries kept in memory before the older half is written out.
 const TAIL_ENTRIES_MAX: usize = 512;
+/// So many entries of a segment are written as they come.
+const PROMPT_ENTRIES: u32 = 16;
 /// Entries that one read of a search in a file takes at most.
 const READ_ENTRIES: u32 = 128;
 
@@ -98,7 +101,9 @@ impl<E: Entry> ActiveIndex<E> {
     pub(crate) fn push(&mut self, entry: E, path: impl FnOnce() -> std::path::PathBuf) -> io::Result<()> {
         self.tail.push(entry);
         self.last = Some(entry);
-        if self.tail.len() >= TAIL_ENTRIES_MAX {
+        if self.len() <= PROMPT_ENTRIES {
+            self.spill(&path(), self.tail.len())?;
+        } else if self.tail.len() >= TAIL_ENTRIES_MAX {
             self.spill(&path(), TAIL_ENTRIES_MAX / 2)?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::log_config::LogConfig;
 use super::log_dir::{LogDir, OpenError};
 use super::log_manager::{LogManager, Registry, Role};
 use super::partition_dir::{Deletion, PartitionDir, Shared, lock};
-use crate::common::{Offset, TopicPartition, clock};
+use crate::common::{Offset, TRACE_MARK, TopicPartition, clock};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -309,8 +309,11 @@ fn open_dirs(options: &LogManagerOptions) -> Result<(Vec<LogDir>, Vec<StorageErr
             }
             Err(OpenError::Offline(error)) => {
                 let context = format!("Failed to create or validate data directory {}", path.display());
+                log::error!(
+                    target: "kafka.server.LogDirFailureChannel",
+                    "{context}{TRACE_MARK}java.io.IOException: {error}"
+                );
                 let error = StorageError::new(&path, context, error);
-                log::error!("{error}");
                 errors.push(error);
                 dirs.push(LogDir::offline(path));
             }

@@ -11,7 +11,7 @@
 use super::error::StartError;
 use super::file;
 use super::filename;
-use crate::common::BrokerId;
+use crate::common::{BrokerId, TRACE_MARK};
 use crate::config::properties::Properties;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,14 @@ pub fn read(log_dirs: &[PathBuf]) -> Result<(MetaProperties, Vec<(PathBuf, io::E
                 );
             }
             Err(error) => {
-                log::error!("Failed to read {}: {error}", dir.join(filename::META_PROPERTIES).display());
+                let path = dir.join(filename::META_PROPERTIES);
+                let reason = error.to_string();
+                log::error!(
+                    target: "kafka.server.BrokerMetadataCheckpoint$",
+                    "Failed to read {0}{TRACE_MARK}java.nio.file.FileSystemException: {0}.tmp: {1}",
+                    path.display(),
+                    reason.split(" (os error").next().unwrap_or_default()
+                );
                 failed.push((dir.clone(), error));
             }
         }
