@@ -25,4 +25,4 @@ pub use error::{ConfigError, Exception};
 pub use ibp::IbpVersion;
 pub use properties::Properties;
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig, validate_topic_overrides};
-pub use value::{FromValue, HIDDEN, Password, Value};
+pub use value::{FromValue, HIDDEN, Password, Value, double_text};

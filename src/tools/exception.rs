@@ -83,6 +83,35 @@ impl fmt::Display for Exception {
     }
 }
 
+/// Errors that say that leaders moved.
+pub fn needs_new_metadata(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::LeaderNotAvailable
+            | ErrorCode::NotLeaderOrFollower
+            | ErrorCode::ReplicaNotAvailable
+            | ErrorCode::NetworkException
+            | ErrorCode::KafkaStorageError
+            | ErrorCode::FencedLeaderEpoch
+    )
+}
+
+/// Errors that may pass. Source: the retriable exceptions of `Errors.java`.
+pub fn is_retriable(code: ErrorCode) -> bool {
+    needs_new_metadata(code)
+        || matches!(
+            code,
+            ErrorCode::CorruptMessage
+                | ErrorCode::RequestTimedOut
+                | ErrorCode::NotEnoughReplicas
+                | ErrorCode::NotEnoughReplicasAfterAppend
+                | ErrorCode::ConcurrentTransactions
+                | ErrorCode::UnknownLeaderEpoch
+                | ErrorCode::ThrottlingQuotaExceeded
+        )
+}
+
 /// The short class name of an error code. Most follow from the constant's name; the exceptions to that
 /// rule are listed. Source: `Errors.java` of 2.8.2.
 fn class_of(code: ErrorCode) -> String {

@@ -7,10 +7,19 @@
 #[macro_use]
 pub mod output;
 pub mod client;
+pub mod console_consumer;
+pub mod console_producer;
+pub mod consumer;
+pub mod deserializer;
+pub mod dump_log;
 pub mod exception;
+pub mod get_offsets;
 pub mod include_list;
+pub mod internal_topics;
 pub mod options;
+pub mod producer;
 pub mod server;
+pub mod signals;
 pub mod topics;
 
 use exception::Exception;
@@ -104,11 +113,22 @@ struct Tool {
 
 const TOOLS: &[Tool] = &[
     Tool { class: "kafka.admin.TopicCommand", run: topics::run },
+    Tool { class: "kafka.tools.ConsoleConsumer", run: console_consumer::run },
+    Tool { class: "kafka.tools.ConsoleProducer", run: console_producer::run },
+    Tool { class: "kafka.tools.DumpLogSegments", run: dump_log::run },
+    Tool { class: "kafka.tools.GetOffsetShell", run: get_offsets::run },
     Tool { class: "kafka-run-class.sh", run: server::run_class::run },
     Tool { class: "kafka-server-start.sh", run: server::run_class::server_start },
     Tool { class: "kafka-server-stop.sh", run: server::stop::kafka },
+    Tool { class: "zookeeper-server-start.sh", run: server::zookeeper_start },
     Tool { class: "zookeeper-server-stop.sh", run: server::stop::zookeeper },
+    Tool { class: "zookeeper-shell.sh", run: server::zookeeper_shell },
 ];
+
+/// True if `class` is a command of ours.
+pub fn is_known(class: &str) -> bool {
+    TOOLS.iter().any(|tool| tool.class == class)
+}
 
 /// Reads a properties file that an option names.
 pub fn load_properties(file: &str) -> Result<crate::config::properties::Properties, Exception> {

@@ -196,6 +196,15 @@ impl Options {
         }
     }
 
+    /// Refuses a list of addresses of which one has no port.
+    pub fn check_ports(&self, addresses: &str) -> Result<(), Stop> {
+        let list = addresses.trim_end_matches(',');
+        if list.split(',').all(|address| super::client::Address::parse(address).is_some()) {
+            return Ok(());
+        }
+        Err(self.usage("Please provide valid host:port like host1:9091,host2:9092\n "))
+    }
+
     /// Refuses `used` together with one of `invalid`. 1.1.1 forgot the blank before the second name.
     pub fn check_invalid(&self, used: &str, invalid: &[&str], shape: super::Shape) -> Result<(), Stop> {
         let blank = if shape == super::Shape::V1_1_1 { "" } else { " " };

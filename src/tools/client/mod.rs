@@ -5,6 +5,8 @@ pub mod address;
 pub mod admin;
 pub mod connection;
 pub mod network;
+pub mod offsets;
+pub mod topic_errors;
 
 pub use address::Address;
 pub use admin::Admin;

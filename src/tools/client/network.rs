@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const LOGGER: &str = "org.apache.kafka.clients.NetworkClient";
 /// `reconnect.backoff.ms` and `reconnect.backoff.max.ms`
-const RECONNECT_BACKOFF_MS: (u64, u64) = (50, 1_000);
+const RECONNECT_BACKOFF_MS: (i64, i64) = (50, 1_000);
 
 /// Which of Kafka's clients a tool imitates in what it logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,10 @@ pub struct Network {
     nodes: BTreeMap<BrokerId, Address>,
     controller_id: BrokerId,
     attempts_failed: u32,
+    /// No bootstrap attempt before this moment of the monotonic clock.
+    bootstrap_not_before_ms: i64,
+    /// By broker: failed attempts in a row, and no attempt before.
+    nodes_not_before: HashMap<BrokerId, (u32, i64)>,
 }
 
 impl Network {
@@ -62,7 +66,14 @@ impl Network {
             nodes: BTreeMap::new(),
             controller_id: -1,
             attempts_failed: 0,
+            bootstrap_not_before_ms: 0,
+            nodes_not_before: HashMap::new(),
         }
+    }
+
+    /// When the next attempt to reach a bootstrap broker is due, on the monotonic clock.
+    pub fn bootstrap_not_before_ms(&self) -> i64 {
+        self.bootstrap_not_before_ms
     }
 
     /// What the client was told.
@@ -155,8 +166,21 @@ impl Network {
     pub fn node(&mut self, id: BrokerId, deadline_ms: i64) -> Option<&mut Connection> {
         if !self.connections.contains_key(&id) {
             let address = self.nodes.get(&id)?.clone();
-            let connection = self.open(id, &address, deadline_ms)?;
-            self.connections.insert(id, connection);
+            let now = clock::monotonic_ms();
+            let (failed, not_before_ms) = self.nodes_not_before.get(&id).copied().unwrap_or((0, 0));
+            if now < not_before_ms {
+                return None;
+            }
+            match self.open(id, &address, deadline_ms) {
+                Some(connection) => {
+                    self.nodes_not_before.remove(&id);
+                    self.connections.insert(id, connection);
+                }
+                None => {
+                    self.nodes_not_before.insert(id, (failed + 1, now + backoff_ms(failed + 1)));
+                    return None;
+                }
+            }
         }
         self.connections.get_mut(&id)
     }
@@ -196,11 +220,16 @@ impl Network {
         let timeout_ms = self.settings.request_timeout_ms.min(deadline_ms - clock::monotonic_ms());
         match Connection::open(address, &self.settings.client_id, timeout_ms) {
             Ok(connection) => {
-                self.attempts_failed = 0;
+                if id < 0 {
+                    self.attempts_failed = 0;
+                }
                 Some(connection)
             }
             Err(error) => {
-                self.attempts_failed += 1;
+                if id < 0 {
+                    self.attempts_failed += 1;
+                    self.bootstrap_not_before_ms = clock::monotonic_ms() + backoff_ms(self.attempts_failed);
+                }
                 self.say_unreachable(id, address, &error);
                 None
             }
@@ -229,22 +258,26 @@ impl Network {
         }
     }
 
-    /// Waits before another attempt; `None` at the deadline.
+    /// Waits until another attempt is due; `None` at the deadline.
     fn back_off(&self, deadline_ms: i64) -> Option<()> {
-        let left = deadline_ms - clock::monotonic_ms();
-        if left <= 0 {
-            return None;
-        }
-        if self.attempts_failed > 0 {
-            let (first, most) = RECONNECT_BACKOFF_MS;
-            let wait = (first << (self.attempts_failed - 1).min(10)).min(most).min(left as u64);
-            std::thread::sleep(Duration::from_millis(wait));
-            if clock::monotonic_ms() >= deadline_ms {
+        loop {
+            let now = clock::monotonic_ms();
+            if now >= deadline_ms {
                 return None;
             }
+            let wait = self.bootstrap_not_before_ms.min(deadline_ms) - now;
+            if wait <= 0 {
+                return Some(());
+            }
+            std::thread::sleep(Duration::from_millis(wait as u64));
         }
-        Some(())
     }
+}
+
+/// Time between attempts after `failed` of them.
+fn backoff_ms(failed: u32) -> i64 {
+    let (first, most) = RECONNECT_BACKOFF_MS;
+    (first << failed.saturating_sub(1).min(10)).min(most)
 }
 
 /// Refuses what these clients cannot do yet, instead of talking plain text to a TLS listener.
@@ -260,13 +293,16 @@ pub fn check_security(properties: &Properties) -> Result<(), Exception> {
     }
 }
 
+/// A `ConfigException` about one property.
+pub fn bad_value(key: &str, value: &str, why: &str) -> Exception {
+    Exception::new(
+        "org.apache.kafka.common.config.ConfigException",
+        format!("Invalid value {value} for configuration {key}: {why}"),
+    )
+}
+
 /// A number of a client's properties, or its default. Bad numbers are `ConfigException`s.
 pub fn number(properties: &Properties, key: &str, default: i64) -> Result<i64, Exception> {
     let Some(text) = properties.get(key) else { return Ok(default) };
-    text.trim().parse().map_err(|_| {
-        Exception::new(
-            "org.apache.kafka.common.config.ConfigException",
-            format!("Invalid value {text} for configuration {key}: Not a number of type INT"),
-        )
-    })
+    text.trim().parse().map_err(|_| bad_value(key, text, "Not a number of type INT"))
 }

@@ -30,12 +30,12 @@ const JVM_VARIABLES: &[&str] = &[
 
 /// How a class is to be run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Launch {
-    is_daemon: bool,
+pub(super) struct Launch {
+    pub(super) is_daemon: bool,
     /// `-name`: the daemon's output goes to `$LOG_DIR/NAME.out`.
-    name: Option<String>,
-    class: String,
-    args: Vec<String>,
+    pub(super) name: Option<String>,
+    pub(super) class: String,
+    pub(super) args: Vec<String>,
 }
 
 impl Launch {
@@ -87,11 +87,12 @@ pub fn server_start(args: &[String]) -> Outcome {
     start(Path::new(script), launch)
 }
 
-fn start(script: &Path, launch: Launch) -> Outcome {
+/// Runs a class: the broker, a command of ours, or what a JVM finds.
+pub(super) fn start(script: &Path, launch: Launch) -> Outcome {
+    let base = script.parent().unwrap_or(Path::new(".")).join("..");
+    let base = base.canonicalize().unwrap_or(base);
+    let log_dir = std::env::var_os("LOG_DIR").map_or_else(|| base.join("logs"), PathBuf::from);
     if launch.class == SERVER_CLASS {
-        let base = script.parent().unwrap_or(Path::new(".")).join("..");
-        let base = base.canonicalize().unwrap_or(base);
-        let log_dir = std::env::var_os("LOG_DIR").map_or_else(|| base.join("logs"), PathBuf::from);
         let mut command = Command::new(beside_this_binary("kafka-server"));
         command.arg(JAVA_WORD);
         command.arg(format!("-Dkafka.logs.dir={}", log_dir.display()));
@@ -102,10 +103,17 @@ fn start(script: &Path, launch: Launch) -> Outcome {
         }
         return launch_server(command, &launch, &log_dir);
     }
+    if !crate::tools::is_known(&launch.class) {
+        let command = super::java::command(&base, &launch)?;
+        return if launch.is_daemon {
+            daemonize(command, &log_dir, launch.name.as_deref())
+        } else {
+            replace_this_process(command)
+        };
+    }
     if launch.is_daemon {
         let mut command = Command::new(beside_this_binary("kafka-tools"));
         command.arg(&launch.class).args(&launch.args);
-        let log_dir = std::env::var_os("LOG_DIR").map_or_else(|| PathBuf::from("logs"), PathBuf::from);
         return daemonize(command, &log_dir, launch.name.as_deref());
     }
     let mut words = vec![launch.class];
@@ -116,16 +124,20 @@ fn start(script: &Path, launch: Launch) -> Outcome {
     }
 }
 
-fn launch_server(mut command: Command, launch: &Launch, log_dir: &Path) -> Outcome {
+fn replace_this_process(mut command: Command) -> Outcome {
+    crate::tools::output::flush();
+    let error = command.exec();
+    Err(cannot_start(&command, &error))
+}
+
+fn launch_server(command: Command, launch: &Launch, log_dir: &Path) -> Outcome {
     if launch.is_daemon {
         return daemonize(command, log_dir, launch.name.as_deref());
     }
     if let Some(line) = ignored_settings() {
         out_line!("{line}");
     }
-    crate::tools::output::flush();
-    let error = command.exec();
-    Err(cannot_start(&command, &error))
+    replace_this_process(command)
 }
 
 /// Starts `command` so that nothing ties it to the caller: own session, no inherited descriptor, output to

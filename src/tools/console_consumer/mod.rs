@@ -1,0 +1,356 @@
+//! `kafka-console-consumer.sh` (`kafka.tools.ConsoleConsumer`): writes records to stdout.
+//!
+//! Without groups, it reads every partition of the topic itself, and a group that is asked for is said to be
+//! left out. The old consumer (`--zookeeper`) is refused.
+
+mod formatter;
+
+use super::console_producer::key_values;
+use super::consumer::{Consumer, ConsumerRecord, ConsumerSettings, Start, Subscription};
+use super::exception::Exception;
+use super::include_list::IncludeList;
+use super::options::Options;
+use super::{Outcome, Shape, ShapeChoice, Stop, VERSION, load_properties, output, signals};
+use crate::common::{TopicPartition, random};
+use crate::config::Properties;
+use formatter::Formatter;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+const LOGGER: &str = "kafka.tools.ConsoleConsumer$";
+
+/// A checked command line.
+struct Config {
+    properties: Properties,
+    subscription: Subscription,
+    formatter: Formatter,
+    /// -1: no limit.
+    max_messages: i64,
+    timeout_ms: i64,
+    skips_errors: bool,
+    logs_events: bool,
+    shape: Shape,
+}
+
+/// Runs the command.
+pub fn run(args: &[String]) -> Outcome {
+    let choice = ShapeChoice::of_environment(args);
+    let table = choice.table(
+        include_str!("../usage/1.1.1/kafka-console-consumer.sh.txt"),
+        include_str!("../usage/2.8.2/kafka-console-consumer.sh.txt"),
+    );
+    let usage = table.clone();
+    let help = match choice.shape {
+        Shape::V1_1_1 => {
+            "The console consumer is a tool that reads data from Kafka and outputs it to standard output."
+        }
+        Shape::V2_8_2 => "This tool helps to read data from Kafka topics and outputs it to standard output.",
+    };
+    if choice.shape == Shape::V1_1_1 && args.is_empty() {
+        return Err(usage.usage(help));
+    }
+    let options = table.parse(args).map_err(|exception| usage.usage(exception.message_or_null()))?;
+    if options.is_empty() || options.has("help") {
+        return Err(usage.usage(help));
+    }
+    if options.has("version") {
+        out_line!("{VERSION}");
+        return Err(Stop::Exit(0));
+    }
+    let config = configure(&options, choice.shape)?;
+    consume(config).map_err(|exception| {
+        output::log_error_with("Unknown error when running consumer: ", LOGGER, &exception);
+        Stop::Exit(1)
+    })
+}
+
+fn configure(options: &Options, shape: Shape) -> Result<Config, Stop> {
+    let mut properties = match options.value("consumer.config")? {
+        Some(file) => load_properties(file)?,
+        None => Properties::new(),
+    };
+    let extra = key_values(options.values("consumer-property"));
+    let partition: Option<i32> = options.number("partition")?;
+    let formatter = formatter(options)?;
+    let max_messages = options.number::<i32>("max-messages")?.map_or(-1, i64::from);
+    let timeout_ms = options.number::<i32>("timeout-ms")?.map_or(-1, i64::from);
+    if options.has("zookeeper") {
+        return Err(refuse_old_consumer(options)?);
+    }
+    if options.has("topic") == options.has("whitelist") {
+        return Err(options.usage("Exactly one of whitelist/topic is required."));
+    }
+    let start = check_place(options, partition)?;
+    options.check_required(&["bootstrap-server"])?;
+    let has_group = take_group(options, &mut properties, &extra, shape)?;
+    if has_group && partition.is_some() && shape == Shape::V2_8_2 {
+        return Err(options.usage("Options group and partition cannot be specified together."));
+    }
+    for (key, value) in extra {
+        properties.set(key, value);
+    }
+    take_reset(options, &mut properties)?;
+    properties.set("bootstrap.servers", options.value("bootstrap-server")?.unwrap_or_default());
+    match options.value("isolation-level")? {
+        Some(level) => properties.set("isolation.level", level),
+        None if properties.get("isolation.level").is_none() => {
+            properties.set("isolation.level", "read_uncommitted")
+        }
+        None => {}
+    }
+    let subscription = match (options.value("topic")?, partition) {
+        (Some(topic), Some(partition)) => {
+            Subscription::Partition(TopicPartition::new(topic, partition), start)
+        }
+        (Some(topic), None) => Subscription::Topic(topic.into()),
+        (None, _) => {
+            Subscription::Matching(IncludeList::new(options.value("whitelist")?.unwrap_or_default())?)
+        }
+    };
+    Ok(Config {
+        properties,
+        subscription,
+        formatter,
+        max_messages,
+        timeout_ms: if timeout_ms >= 0 { timeout_ms } else { i64::MAX },
+        skips_errors: options.has("skip-message-on-error"),
+        logs_events: options.has("enable-systest-events"),
+        shape,
+    })
+}
+
+fn formatter(options: &Options) -> Result<Formatter, Exception> {
+    let class = options.value("formatter")?.unwrap_or("kafka.tools.DefaultMessageFormatter");
+    let mut properties = key_values(options.values("property"));
+    for side in ["key", "value"] {
+        if let Some(class) = options.value(&format!("{side}-deserializer"))?.filter(|class| !class.is_empty())
+        {
+            properties.push((format!("{side}.deserializer"), class.to_string()));
+        }
+    }
+    Formatter::new(class, properties.into_iter().collect())
+}
+
+fn refuse_old_consumer(options: &Options) -> Result<Stop, Stop> {
+    for other in ["bootstrap-server", "new-consumer"] {
+        if options.has(other) {
+            return Err(options.usage(format!("Option [{other}] is not valid with [zookeeper].")));
+        }
+    }
+    if ["topic", "whitelist", "blacklist"].iter().filter(|name| options.has(name)).count() != 1 {
+        return Err(options.usage("Exactly one of whitelist/blacklist/topic is required."));
+    }
+    err_line!(
+        "Using the ConsoleConsumer with old consumer is deprecated and will be removed in a future major release. \
+         Consider using the new consumer by passing [bootstrap-server] instead of [zookeeper]."
+    );
+    err_line!(
+        "The old consumer (--zookeeper) is not available yet: pass --bootstrap-server HOST:PORT instead."
+    );
+    Ok(Stop::Exit(1))
+}
+
+/// Checks `--partition`, `--offset` and `--from-beginning` against each other.
+fn check_place(options: &Options, partition: Option<i32>) -> Result<Start, Stop> {
+    let from_beginning = options.has("from-beginning");
+    if partition.is_some() {
+        if !options.has("topic") {
+            return Err(options.usage("The topic is required when partition is specified."));
+        }
+        if from_beginning && options.has("offset") {
+            return Err(options.usage("Options from-beginning and offset cannot be specified together."));
+        }
+    } else if options.has("offset") {
+        return Err(options.usage("The partition is required when offset is specified."));
+    }
+    let Some(offset) = options.value("offset")? else {
+        return Ok(if from_beginning { Start::Earliest } else { Start::Latest });
+    };
+    match offset.to_lowercase().as_str() {
+        "earliest" => Ok(Start::Earliest),
+        "latest" => Ok(Start::Latest),
+        text => match text.parse() {
+            Ok(offset @ 0..) => Ok(Start::At(offset)),
+            _ => Err(options.usage(format!(
+                "The provided offset value '{text}' is incorrect. Valid values are 'earliest', 'latest', or a \
+                 non-negative long."
+            ))),
+        },
+    }
+}
+
+/// Settles the group's name. True if the user gave one, which is then said to have no effect.
+fn take_group(
+    options: &Options,
+    properties: &mut Properties,
+    extra: &[(String, String)],
+    shape: Shape,
+) -> Result<bool, Stop> {
+    let from_extra = extra.iter().find(|(key, _)| key == "group.id").map(|(_, value)| value.as_str());
+    let all = [options.value("group")?, properties.get("group.id"), from_extra];
+    let mut given: Vec<String> = all.into_iter().flatten().map(str::to_string).collect();
+    given.dedup();
+    if given.iter().any(|group| *group != given[0]) {
+        let list = given.iter().map(|group| format!("'{group}'")).collect::<Vec<_>>().join(", ");
+        return Err(options.usage(format!(
+            "The group ids provided in different places (directly using '--group', via '--consumer-property', or \
+             via '--consumer.config') do not match. Detected group ids: {list}"
+        )));
+    }
+    if options.has("new-consumer") && shape == Shape::V1_1_1 {
+        err_line!(
+            "The --new-consumer option is deprecated and will be removed in a future major release.The new \
+             consumer is used by default if the --bootstrap-server option is provided."
+        );
+    }
+    match given.first() {
+        Some(group) => {
+            if !options.has("partition") {
+                err_line!(
+                    "NOTE: consumer groups are not available yet; reading all partitions without the group {group}: \
+                     no offsets are committed or looked up."
+                );
+            }
+            properties.set("group.id", group.as_str());
+            Ok(true)
+        }
+        None => {
+            properties.set("group.id", format!("console-consumer-{}", random::below(100_000)));
+            Ok(false)
+        }
+    }
+}
+
+/// `auto.offset.reset`: a property, else by `--from-beginning`.
+fn take_reset(options: &Options, properties: &mut Properties) -> Result<(), Stop> {
+    let from_beginning = options.has("from-beginning");
+    match properties.get("auto.offset.reset") {
+        Some(reset) if from_beginning && reset != "earliest" => {
+            err_line!(
+                "Can't simultaneously specify --from-beginning and 'auto.offset.reset={reset}', please remove one \
+                 option"
+            );
+            return Err(Stop::Exit(1));
+        }
+        Some(_) => {}
+        None => properties.set("auto.offset.reset", if from_beginning { "earliest" } else { "latest" }),
+    }
+    Ok(())
+}
+
+/// What was written, shared with the thread of the signals.
+#[derive(Default)]
+struct Written {
+    count: i64,
+    logs_events: bool,
+    is_ended: bool,
+}
+
+impl Written {
+    /// The last words, once.
+    fn end(&mut self) {
+        if !std::mem::replace(&mut self.is_ended, true) {
+            output::flush();
+            err_line!("Processed a total of {} messages", self.count);
+            if self.logs_events {
+                out_line!("shutdown_complete");
+            }
+        }
+    }
+}
+
+fn consume(config: Config) -> Result<(), Exception> {
+    let written = Arc::new(Mutex::new(Written { logs_events: config.logs_events, ..Default::default() }));
+    let for_signal = written.clone();
+    // The guard is kept: nothing is written between the last words and the end.
+    signals::on_termination(move || {
+        let mut written = for_signal.lock().unwrap_or_else(PoisonError::into_inner);
+        written.end();
+        std::mem::forget(written);
+    });
+    let settings = ConsumerSettings::new(&config.properties)?;
+    let mut consumer = Consumer::new(settings, config.subscription);
+    let task = Task {
+        formatter: config.formatter,
+        max_messages: config.max_messages,
+        skips_errors: config.skips_errors,
+        written: &written,
+    };
+    let outcome = loop {
+        if task.is_full() {
+            break Ok(());
+        }
+        let polled = consumer.poll(config.timeout_ms).and_then(|records| match records.is_empty() {
+            false => Ok(records),
+            true => Err(timed_out(config.shape)),
+        });
+        match polled {
+            Ok(records) => match task.write(&records) {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(exception) => break Err(exception),
+            },
+            Err(exception) => {
+                output::log_error_with(
+                    "Error processing message, terminating consumer process: ",
+                    LOGGER,
+                    &exception,
+                );
+                break Ok(());
+            }
+        }
+    };
+    written.lock().unwrap_or_else(PoisonError::into_inner).end();
+    outcome
+}
+
+fn timed_out(shape: Shape) -> Exception {
+    Exception::bare(match shape {
+        Shape::V1_1_1 => "kafka.consumer.ConsumerTimeoutException",
+        Shape::V2_8_2 => "org.apache.kafka.common.errors.TimeoutException",
+    })
+}
+
+/// How records are written.
+struct Task<'a> {
+    formatter: Formatter,
+    max_messages: i64,
+    skips_errors: bool,
+    written: &'a Mutex<Written>,
+}
+
+impl Task<'_> {
+    fn is_full(&self) -> bool {
+        let count = self.written.lock().unwrap_or_else(PoisonError::into_inner).count;
+        self.max_messages != -1 && count >= self.max_messages
+    }
+
+    /// Writes records up to the limit; false if nobody reads them any more.
+    fn write(&self, records: &[ConsumerRecord]) -> Result<bool, Exception> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = Vec::new();
+        let mut outcome = Ok(());
+        for record in records {
+            if self.max_messages != -1 && written.count >= self.max_messages {
+                break;
+            }
+            written.count += 1;
+            let whole = text.len();
+            if let Err(exception) = self.formatter.write(record, &mut text) {
+                text.truncate(whole);
+                if !self.skips_errors {
+                    outcome = Err(exception);
+                    break;
+                }
+                let message = "Error processing message, skipping this message: ";
+                output::log_error_with(message, LOGGER, &exception);
+            }
+        }
+        let mut stdout = std::io::stdout().lock();
+        if stdout.write_all(&text).and_then(|()| stdout.flush()).is_err() {
+            err_line!("Unable to write to standard out, closing consumer.");
+            return Ok(false);
+        }
+        outcome.map(|()| true)
+    }
+}
