@@ -97,6 +97,22 @@ pub fn matches_in_any_order(expected: &str, actual: &str) -> bool {
     left.is_empty()
 }
 
+/// True if every `ERROR` line of `expected`, with the line after it, stands in `actual`, in the same order.
+pub fn has_errors_of(expected: &str, actual: &str) -> bool {
+    let lines: Vec<&str> = expected.lines().collect();
+    let mut pattern = String::from("(?s)");
+    for (i, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("[{TS}] ERROR")) {
+        pattern.push_str(&format!("{}\\n.*", line_pattern(line)));
+        if let Some(next) = lines.get(i + 1).filter(|next| !next.starts_with(['[', '{'])) {
+            pattern.pop();
+            pattern.pop();
+            pattern.push_str(&format!("{}\\n.*", line_pattern(next)));
+        }
+    }
+    let same_start = expected.starts_with("USAGE") == actual.starts_with("USAGE");
+    same_start && Regex::new(&pattern).expect("valid pattern").is_match(actual)
+}
+
 #[test]
 fn placeholders_and_braces() {
     assert!(text_pattern("[{TS}] x {N}\n{STACK}\n").is_match("[2026-11-21 09:00:00,123] x 5\n\tat a.b\n"));

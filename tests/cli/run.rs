@@ -23,8 +23,25 @@ pub struct Call<'a> {
     pub dir: &'a Path,
     pub version: &'a str,
     pub stdin: Option<&'a str>,
-    /// SIGTERM as soon as stdout holds this many bytes (at once for 0).
-    pub terminate_after_bytes: Option<usize>,
+    /// When to send SIGTERM.
+    pub terminate: Option<Terminate>,
+}
+
+/// What stdout has to hold before a command is terminated.
+pub enum Terminate {
+    /// So many bytes; at once for 0.
+    Bytes(usize),
+    /// This text.
+    Text(&'static str),
+}
+
+impl Terminate {
+    fn is_due(&self, stdout: &[u8]) -> bool {
+        match self {
+            Terminate::Bytes(count) => stdout.len() >= *count,
+            Terminate::Text(text) => String::from_utf8_lossy(stdout).contains(text),
+        }
+    }
 }
 
 /// The folder of the scripts.
@@ -54,9 +71,9 @@ impl Call<'_> {
         }
         let stdout = collect(child.stdout.take().expect("piped"));
         let stderr = collect(child.stderr.take().expect("piped"));
-        if let Some(bytes) = self.terminate_after_bytes {
+        if let Some(terminate) = &self.terminate {
             let started = Instant::now();
-            while stdout.len() < bytes && started.elapsed() < PATIENCE {
+            while !stdout.is_due(terminate) && started.elapsed() < PATIENCE {
                 std::thread::sleep(Duration::from_millis(20));
             }
             let pid = i32::try_from(child.id()).expect("a pid");
@@ -90,8 +107,8 @@ struct Collected {
 }
 
 impl Collected {
-    fn len(&self) -> usize {
-        self.bytes.lock().expect("not poisoned").len()
+    fn is_due(&self, terminate: &Terminate) -> bool {
+        terminate.is_due(&self.bytes.lock().expect("not poisoned"))
     }
 
     fn text(self) -> String {

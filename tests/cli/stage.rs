@@ -2,18 +2,31 @@
 
 use super::case::Case;
 use super::pattern::{Bindings, bind};
-use super::run::{Call, Ran, bin_dir};
+use super::run::{Call, Ran, Terminate, bin_dir};
+use super::support::client::topic_name;
 use super::support::{Broker, TestDir, Wire, ZooKeeper, free_port, wait_for};
-use kafka_protocol::messages::MetadataRequest;
+use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use kafka_protocol::messages::{DeleteRecordsRequest, MetadataRequest};
 use std::fs::{self, File};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// A broker of the stage, of this package or Apache's.
+/// A broker of the stage.
 enum AnyBroker {
+    /// Of this package, by the harness.
     Own(Box<Broker>),
-    Apache { child: Option<Child>, start: Box<dyn Fn() -> Child>, address: String, log_dir: PathBuf },
+    /// Any other process.
+    Process { child: Option<Child>, start: Box<dyn Fn() -> Child>, address: String, log_dir: PathBuf },
+}
+
+/// Whether broker 1 has company that does not answer: enough for what only the controller has to know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// Replicas of topics are put on broker 1 alone.
+    None,
+    /// Brokers 2 and 3 are registered and nothing else.
+    Paper,
 }
 
 /// Where cases run.
@@ -22,6 +35,7 @@ pub struct Stage {
     bindings: Bindings,
     zookeeper: Option<ZooKeeper>,
     brokers: Vec<AnyBroker>,
+    is_whole: bool,
     /// The scenario that runs, and how many lines of its setup were done.
     scenario: String,
     setup_done: usize,
@@ -30,7 +44,7 @@ pub struct Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         for broker in &mut self.brokers {
-            if let AnyBroker::Apache { child: Some(child), .. } = broker {
+            if let AnyBroker::Process { child: Some(child), .. } = broker {
                 let _ = child.kill();
                 let _ = child.wait();
             }
@@ -46,6 +60,7 @@ impl Stage {
             bindings: Vec::new(),
             zookeeper: None,
             brokers: Vec::new(),
+            is_whole: false,
             scenario: String::new(),
             setup_done: 0,
         };
@@ -67,28 +82,19 @@ impl Stage {
         stage
     }
 
-    /// ZooKeeper and three brokers, ids 1 to 3. `APACHE_KAFKA_JARS` names a folder with the jars of Apache
-    /// Kafka: then the brokers are Apache's, which proves the tools alone. `None` if no brokers are wanted.
-    pub fn cluster() -> Option<Stage> {
-        let wants_own = std::env::var("CLI_CLUSTER").is_ok_and(|value| value == "own");
-        if !wants_own && std::env::var_os("APACHE_KAFKA_JARS").is_none() {
-            eprintln!("skipped: set CLI_CLUSTER=own or APACHE_KAFKA_JARS=FOLDER");
-            return None;
-        }
+    /// ZooKeeper and the brokers 1 to 3, of which the last two exist on paper only unless `APACHE_KAFKA_JARS` names
+    /// a folder with the jars of Apache Kafka (three of its brokers then: that proves the tools alone), or
+    /// `CLI_CLUSTER=three` asks for three of this package.
+    pub fn cluster(company: Company) -> Stage {
         let mut stage = Stage::empty();
         let zookeeper = ZooKeeper::start();
         stage.set("ZK", zookeeper.address());
-        for id in 1..=3 {
-            let broker = match std::env::var("APACHE_KAFKA_JARS") {
-                Ok(jars) => apache(&jars, id, &zookeeper.address(), &stage.dir),
-                Err(_) => AnyBroker::Own(Box::new(Broker::start(
-                    &zookeeper.address(),
-                    &SETTINGS
-                        .iter()
-                        .copied()
-                        .chain([("broker.id", ["1", "2", "3"][id - 1])])
-                        .collect::<Vec<_>>(),
-                ))),
+        let jars = std::env::var("APACHE_KAFKA_JARS").ok();
+        stage.is_whole = jars.is_some() || std::env::var("CLI_CLUSTER").is_ok_and(|value| value == "three");
+        for id in 1..=if stage.is_whole { 3 } else { 1 } {
+            let broker = match &jars {
+                Some(jars) => apache(jars, id, &zookeeper.address(), &stage.dir),
+                None => own(id, &zookeeper.address(), stage.is_whole),
             };
             stage.set(&format!("BROKER{id}"), broker.address());
             stage.set(&format!("LOGDIR{id}"), broker.log_dir());
@@ -96,12 +102,48 @@ impl Stage {
         }
         let all: Vec<String> = stage.brokers.iter().map(AnyBroker::address).collect();
         stage.set("BOOTSTRAP", all.join(","));
+        let expected = match (stage.is_whole, company) {
+            (false, Company::Paper) => {
+                for id in 2..=3 {
+                    register_on_paper(zookeeper.port(), id);
+                }
+                3
+            }
+            (false, Company::None) => 1,
+            (true, _) => 3,
+        };
         stage.zookeeper = Some(zookeeper);
-        wait_for("three brokers", || {
+        wait_for("every broker", || {
             let metadata = Wire::try_connect(&all[0]).ok()?.try_call(1, &MetadataRequest::default()).ok()?;
-            (metadata.brokers.len() == 3).then_some(())
+            (metadata.brokers.len() == expected).then_some(())
         });
-        Some(stage)
+        stage
+    }
+
+    /// ZooKeeper and free ports, for brokers that cases start.
+    pub fn for_servers() -> Stage {
+        let mut stage = Stage::empty();
+        let zookeeper = ZooKeeper::start();
+        stage.set("ZK", zookeeper.address());
+        stage.set("HOST", "127.0.0.1".to_string());
+        for id in 1..=2 {
+            let port = free_port();
+            stage.set(&format!("PORT{id}"), port.to_string());
+            stage.set(&format!("BROKER{id}"), format!("127.0.0.1:{port}"));
+            stage.set(&format!("LOGDIR{id}"), stage.dir.join(&format!("log{id}")).display().to_string());
+        }
+        let stored = stage.dir.join("log2z");
+        fs::create_dir(&stored).expect("own directory");
+        let properties = "version=0\nbroker.id=2\ncluster.id=AAAAAAAAAAAAAAAAAAAAAA\n";
+        fs::write(stored.join("meta.properties"), properties).expect("own directory");
+        fs::write(stage.dir.join("afile"), "").expect("own directory");
+        stage.zookeeper = Some(zookeeper);
+        stage
+    }
+
+    /// True if three brokers answer.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     fn set(&mut self, name: &str, value: String) {
@@ -134,17 +176,26 @@ impl Stage {
             }
         }
         self.setup_done = steps.len();
+        if self.zookeeper.is_some() && case.name == "2.8.2/get-offsets/01-latest" {
+            self.set_up_offsets();
+        }
         for (name, text) in &case.files {
             fs::write(self.dir.join(name), self.bind(text)).expect("own directory");
         }
+        if case.name == "2.8.2/dump-log/18-log-zeros" {
+            fs::write(self.dir.join("00000000000000000000.log"), [0; 40]).expect("own directory");
+        }
         let command = self.bind(&case.command);
-        let terminate_after_bytes = case.sigterm_after_s.map(|_| self.bind(&case.stdout).len());
+        let terminate = case.sigterm_after_s.map(|_| match scenario.contains("server-start") {
+            true => Terminate::Text("started (kafka.server.KafkaServer)"),
+            false => Terminate::Bytes(self.bind(&case.stdout).len()),
+        });
         Call {
             command: &command,
             dir: self.dir.path(),
             version: &case.version,
             stdin: case.stdin.as_deref(),
-            terminate_after_bytes,
+            terminate,
         }
         .run()
     }
@@ -157,21 +208,93 @@ impl Stage {
         };
         let command = self.bind(command);
         let dir = self.dir.path();
-        Call { command: &command, dir, version, stdin: stdin.as_deref(), terminate_after_bytes: None }.run()
+        Call { command: &command, dir, version, stdin: stdin.as_deref(), terminate: None }.run()
     }
 
     fn set_up(&mut self, step: &str, version: &str) {
         if let Some(command) = step.strip_prefix("$ ") {
+            let command = &self.alone(command);
             let ran = self.help(command, version);
-            assert_eq!(ran.exit, "0", "setup {command}: {ran:?}");
+            if let Some(topic) = command.split(" --create --topic ").nth(1) {
+                assert_eq!(ran.exit, "0", "setup {command}: {ran:?}");
+                self.wait_for_leaders(topic.split(' ').next().unwrap_or_default());
+            } else if ran.exit != "0" {
+                // Some helpers failed when the goldens were captured, too.
+                eprintln!("setup {command}: {ran:?}");
+            }
         } else if step.starts_with("# broker 3 stopped") {
             self.brokers[2].stop();
         } else if step.starts_with("# broker 3 started") {
             self.brokers[2].start_again();
             self.wait_for_full_isr();
+        } else if step.starts_with("# broker 1 running") {
+            self.start_from_properties();
         } else {
             panic!("setup step not understood: {step}");
         }
+    }
+
+    /// A broker from the file that an earlier case left.
+    fn start_from_properties(&mut self) {
+        let child = Command::new(env!("CARGO_BIN_EXE_kafka-server"))
+            .arg("server.properties")
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("kafka-server runs");
+        let address = self.bind("{BROKER1}");
+        self.brokers.push(AnyBroker::Process {
+            child: Some(child),
+            start: Box::new(|| unreachable!("started once")),
+            address: address.clone(),
+            log_dir: self.dir.join("log1"),
+        });
+        wait_for("broker 1", || TcpStream::connect(&address).ok());
+    }
+
+    /// What scenario delete-records leaves behind: dr1 from 4 to 5, dr with two empty partitions.
+    fn set_up_offsets(&mut self) {
+        for (topic, partitions) in [("dr1", 1), ("dr", 2)] {
+            let ran = self.help(
+                &format!("kafka-topics.sh --zookeeper {{ZK}} --create --topic {topic} --partitions {partitions} --replication-factor 1"),
+                "2.8.2",
+            );
+            assert_eq!(ran.exit, "0", "{ran:?}");
+            self.wait_for_leaders(topic);
+        }
+        let produce =
+            "kafka-console-producer.sh --bootstrap-server {BOOTSTRAP} --topic dr1 <<< 'a\\nb\\nc\\nd\\ne\\n'";
+        assert_eq!(self.help(produce, "2.8.2").exit, "0");
+        let request = DeleteRecordsRequest::default().with_timeout_ms(10_000).with_topics(vec![
+            DeleteRecordsTopic::default().with_name(topic_name("dr1")).with_partitions(vec![
+                DeleteRecordsPartition::default().with_partition_index(0).with_offset(4),
+            ]),
+        ]);
+        wait_for("deleted records", || {
+            self.brokers.iter().find_map(|broker| {
+                let response = Wire::try_connect(&broker.address()).ok()?.try_call(1, &request).ok()?;
+                (response.topics[0].partitions[0].error_code == 0).then_some(())
+            })
+        });
+    }
+
+    /// The step with all replicas on broker 1, if there is no other.
+    fn alone(&self, command: &str) -> String {
+        if self.is_whole {
+            return command.to_string();
+        }
+        command.replace("1:2:3,2:3:1", "1,1").replace("--replica-assignment 1:2:3", "--replica-assignment 1")
+    }
+
+    /// Waits until the first broker knows a leader of every partition.
+    fn wait_for_leaders(&self, topic: &str) {
+        let describe = format!("kafka-topics.sh --bootstrap-server {{BROKER1}} --describe --topic {topic}");
+        wait_for("leaders", || {
+            let ran = self.help(&describe, "2.8.2");
+            (ran.exit == "0" && !ran.stdout.contains("Leader: none")).then_some(())
+        });
     }
 
     /// Waits until no partition with three living replicas is under-replicated.
@@ -184,11 +307,43 @@ impl Stage {
     }
 }
 
+fn own(id: usize, zookeeper: &str, is_whole: bool) -> AnyBroker {
+    let replicas = if is_whole { "3" } else { "1" };
+    let own = [
+        ("broker.id", ["1", "2", "3"][id - 1]),
+        ("offsets.topic.replication.factor", replicas),
+        ("transaction.state.log.replication.factor", replicas),
+        // Followers on paper stay in sync.
+        ("replica.lag.time.max.ms", "3600000"),
+    ];
+    let settings: Vec<(&str, &str)> = SETTINGS.iter().copied().chain(own).collect();
+    AnyBroker::Own(Box::new(Broker::start(zookeeper, &settings)))
+}
+
+/// Registers a broker that does not exist, for good.
+fn register_on_paper(zookeeper_port: u16, id: usize) {
+    let registration = format!(
+        r#"{{"listener_security_protocol_map":{{"PLAINTEXT":"PLAINTEXT"}},"endpoints":["PLAINTEXT://127.0.0.1:{id}"],"jmx_port":-1,"port":{id},"host":"127.0.0.1","version":4,"timestamp":"1"}}"#
+    );
+    let status = Command::new(format!("{}/zk-scripts/shell.sh", env!("CARGO_MANIFEST_DIR")))
+        .args([
+            "--port",
+            &zookeeper_port.to_string(),
+            "--",
+            "create",
+            &format!("/brokers/ids/{id}"),
+            &registration,
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(status.expect("shell.sh runs").success());
+}
+
 const SETTINGS: &[(&str, &str)] = &[
     ("offsets.topic.num.partitions", "4"),
-    ("offsets.topic.replication.factor", "3"),
     ("transaction.state.log.num.partitions", "2"),
-    ("transaction.state.log.replication.factor", "3"),
     ("transaction.state.log.min.isr", "2"),
     ("group.initial.rebalance.delay.ms", "0"),
     ("zookeeper.session.timeout.ms", "6000"),
@@ -203,6 +358,8 @@ fn apache(jars: &str, id: usize, zookeeper: &str, dir: &TestDir) -> AnyBroker {
         ("listeners", format!("PLAINTEXT://{address}")),
         ("log.dirs", log_dir.display().to_string()),
         ("zookeeper.connect", zookeeper.to_string()),
+        ("offsets.topic.replication.factor", "3".to_string()),
+        ("transaction.state.log.replication.factor", "3".to_string()),
     ];
     let mut properties = String::new();
     for (key, value) in own.iter().map(|(k, v)| (*k, v.as_str())).chain(SETTINGS.iter().copied()) {
@@ -230,7 +387,7 @@ fn apache(jars: &str, id: usize, zookeeper: &str, dir: &TestDir) -> AnyBroker {
             .spawn()
             .expect("java runs")
     });
-    let mut broker = AnyBroker::Apache { child: None, start, address, log_dir };
+    let mut broker = AnyBroker::Process { child: None, start, address, log_dir };
     broker.start_again();
     broker
 }
@@ -239,21 +396,21 @@ impl AnyBroker {
     fn address(&self) -> String {
         match self {
             AnyBroker::Own(broker) => broker.address(),
-            AnyBroker::Apache { address, .. } => address.clone(),
+            AnyBroker::Process { address, .. } => address.clone(),
         }
     }
 
     fn log_dir(&self) -> String {
         match self {
             AnyBroker::Own(broker) => broker.log_dir().display().to_string(),
-            AnyBroker::Apache { log_dir, .. } => log_dir.display().to_string(),
+            AnyBroker::Process { log_dir, .. } => log_dir.display().to_string(),
         }
     }
 
     fn stop(&mut self) {
         match self {
             AnyBroker::Own(broker) => drop(broker.terminate()),
-            AnyBroker::Apache { child, .. } => {
+            AnyBroker::Process { child, .. } => {
                 let mut child = child.take().expect("runs");
                 let pid = i32::try_from(child.id()).expect("a pid");
                 // SAFETY: kill only sends a signal; the pid is our own child, not yet waited for.
@@ -266,7 +423,7 @@ impl AnyBroker {
     fn start_again(&mut self) {
         match self {
             AnyBroker::Own(broker) => broker.start_again(),
-            AnyBroker::Apache { child, start, address, .. } => {
+            AnyBroker::Process { child, start, address, .. } => {
                 *child = Some(start());
                 let address = address.clone();
                 wait_for("Apache broker", || TcpStream::connect(&address).ok());
