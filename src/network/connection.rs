@@ -1,8 +1,8 @@
 //! One connection: frames in, answers out, in order.
 //!
 //! Several requests are under way at once: the next frame is dispatched as soon as the one before has
-//! been, and only the answers wait for each other (Kafka serves one request of a connection at a time;
-//! DESIGN §3.3 says what this buys). Bounds: [`PIPELINE_MAX`] answers not yet formed, and
+//! been, and only the answers wait for each other (Kafka serves one request of a connection at a time:
+//! this is where the throughput of acks=all comes from). Bounds: [`PIPELINE_MAX`] answers not yet formed, and
 //! [`UNSENT_BYTES_MAX`] bytes formed but not yet taken by the peer; beyond either nothing more is read.
 
 use super::buffer_pool::BufferPool;

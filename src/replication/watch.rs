@@ -2,7 +2,7 @@
 //!
 //! A fetch watches the partitions that it found empty. When one of them moves it is *marked*: its key goes
 //! into the fetch's list and the fetch wakes once, to look at what was marked and at nothing else. So a
-//! partition without news costs nothing, however many fetches include it (DESIGN §3.5).
+//! partition without news costs nothing, however many fetches include it.
 
 use slab::Slab;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -4,7 +4,7 @@
 //! elections again. Produce and fetch go on all the time.
 
 use super::startup::StartupError;
-use crate::common::clock;
+use crate::common::{BrokerId, clock};
 use crate::config::BrokerConfig;
 use crate::controller::ControllerHandle;
 use crate::handlers::Broker;
@@ -40,7 +40,21 @@ pub async fn register(
     let others = brokers(zk).await?;
     check_addresses(config.broker_id, &config.advertised_listeners, &others)
         .map_err(|message| StartupError::new("java.lang.IllegalArgumentException", message))?;
-    Ok(registrar.register(&registration(config)).await?)
+    let epoch = registrar.register(&registration(config)).await?;
+    warn_of_others(
+        config.broker_id,
+        others.iter().map(|b| b.id).filter(|id| *id != config.broker_id).collect(),
+    );
+    Ok(epoch)
+}
+
+/// Whoever adds a broker should not find out by looking for missing leaders.
+fn warn_of_others(id: BrokerId, others: Vec<BrokerId>) {
+    if !others.is_empty() {
+        warn!(target: "kafka.server.KafkaServer",
+            "[KafkaServer id={id}] Brokers {others:?} are registered, too. Brokers of this release do not talk to each \
+             other: only partitions that the controller's own broker leads are served (docs/differences.md).");
+    }
 }
 
 /// Follows the session until it is closed; `events` begin before the first registration.
