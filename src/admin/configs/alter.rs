@@ -103,8 +103,8 @@ fn list_key(resource: ResourceType, name: &str, op: Op) -> Result<&'static KeyDe
         ResourceType::Topic => def::topic_key(name),
         ResourceType::Broker | ResourceType::BrokerLogger => def::broker_key(name),
     };
-    let unknown = || AdminError::new(ErrorCode::InvalidConfig, format!("Unknown topic config name: {name}"));
-    let key = key.ok_or_else(unknown)?;
+    // Kafka does not expect a key without a row here.
+    let key = key.ok_or(ErrorCode::UnknownServerError)?;
     if key.kind == Kind::List {
         return Ok(key);
     }

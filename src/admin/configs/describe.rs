@@ -194,7 +194,7 @@ fn topic_entries<'a>(
 pub fn broker(config: &DynamicBrokerConfig, wish: &Wish<'_>) -> Vec<DescribeConfigsResourceResult> {
     let current = config.current();
     let given: BTreeMap<&str, &str> = current.originals().iter().collect();
-    let shown = def::broker_keys().filter(|key| !key.is_internal()).map(|key| key.name);
+    let shown = def::broker_keys().map(|key| key.name);
     let names: BTreeSet<&str> = shown.chain(given.keys().copied()).collect();
     let entry = |name: &str| {
         let value = match def::broker_key(name) {

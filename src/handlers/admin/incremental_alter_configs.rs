@@ -11,6 +11,7 @@ use crate::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterConfigsResourceResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
+use std::collections::HashSet;
 
 /// Edits the settings.
 pub async fn handle(
@@ -20,7 +21,7 @@ pub async fn handle(
     let is_known = |resource: &AlterConfigsResource| ResourceType::parse(resource.resource_type).is_some();
     let all_known = request.resources.iter().all(is_known);
     let mut responses = Vec::with_capacity(request.resources.len());
-    for resource in request.resources {
+    for resource in last_of_each(request.resources) {
         let result = match all_known {
             true => edit(context, &resource, request.validate_only).await,
             false => Err(AdminError::invalid_request("Unexpected resource type UNKNOWN")),
@@ -35,6 +36,15 @@ pub async fn handle(
         });
     }
     IncrementalAlterConfigsResponse { responses, ..Default::default() }
+}
+
+/// Of a resource that stands twice in a request, Kafka sees the last only.
+fn last_of_each(mut resources: Vec<AlterConfigsResource>) -> Vec<AlterConfigsResource> {
+    let mut seen = HashSet::new();
+    resources.reverse();
+    resources.retain(|resource| seen.insert((resource.resource_type, resource.resource_name.clone())));
+    resources.reverse();
+    resources
 }
 
 async fn edit(
