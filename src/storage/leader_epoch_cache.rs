@@ -86,7 +86,8 @@ impl LeaderEpochCache {
         log_end_offset: Offset,
     ) -> Option<(LeaderEpoch, Offset)> {
         let latest = self.latest()?;
-        if requested < 0 || requested > latest {
+        // Other negative ones are older than all, as in Kafka.
+        if requested == -1 || requested > latest {
             return None;
         }
         if requested == latest {
