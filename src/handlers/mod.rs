@@ -8,6 +8,7 @@ pub mod client;
 pub mod dispatch;
 pub mod errors;
 pub mod inter_broker;
+pub mod operations;
 pub mod table;
 
 pub use dispatch::{Broker, Call, Dispatcher};

@@ -25,7 +25,7 @@ pub async fn handle(broker: Arc<Broker>, _: Call, request: DeleteRecordsRequest)
 
 fn delete(broker: &Broker, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let mut response = DeleteRecordsResponse::default();
-    for topic in request.topics {
+    for topic in request.topics.into_iter().filter(|topic| !topic.partitions.is_empty()) {
         let partitions = topic.partitions.iter().map(|asked| {
             let (low_watermark, code) = match delete_one(broker, &topic.name, asked) {
                 Ok(low_watermark) => (low_watermark, ErrorCode::None),
@@ -58,6 +58,9 @@ fn delete_one(broker: &Broker, topic: &str, asked: &DeleteRecordsPartition) -> R
         let log = state.log.as_mut().ok_or(PartitionError::StorageFailed)?;
         if !log.config().delete {
             return Ok(Err(ErrorCode::PolicyViolation));
+        }
+        if asked.offset < TO_HIGH_WATERMARK {
+            return Ok(Err(ErrorCode::OffsetOutOfRange));
         }
         let offset = if asked.offset == TO_HIGH_WATERMARK { high_watermark } else { asked.offset };
         log.advance_log_start_offset(offset, high_watermark).map_err(PartitionError::Read)?;

@@ -1,12 +1,13 @@
-//! DescribeCluster, version 0 (KIP-700). Left out: authorized operations, until there is an authorizer.
+//! DescribeCluster, version 0 (KIP-700).
 
 use crate::handlers::dispatch::{Broker, Call};
+use crate::handlers::operations;
 use crate::protocol::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };
 
 /// Lists the brokers that have the listener of this connection.
-pub fn handle(broker: &Broker, call: &Call, _: DescribeClusterRequest) -> DescribeClusterResponse {
+pub fn handle(broker: &Broker, call: &Call, request: DescribeClusterRequest) -> DescribeClusterResponse {
     let cluster = broker.metadata.current();
     let brokers = cluster.brokers.values().filter_map(|node| {
         let endpoint = node.endpoint(&call.connection.listener)?;
@@ -18,7 +19,10 @@ pub fn handle(broker: &Broker, call: &Call, _: DescribeClusterRequest) -> Descri
             ..Default::default()
         })
     });
+    let none = DescribeClusterResponse::default().cluster_authorized_operations;
+    let asked = request.include_cluster_authorized_operations;
     DescribeClusterResponse {
+        cluster_authorized_operations: if asked { operations::CLUSTER } else { none },
         cluster_id: broker.cluster_id.clone(),
         controller_id: cluster.controller_id.unwrap_or(-1),
         brokers: brokers.collect(),

@@ -3,18 +3,19 @@
 //! Version 0 asks for all topics with an empty list, later ones with null. A topic that is not there is made
 //! if the broker (`auto.create.topics.enable`) and, from version 4, the request allow it; the client hears
 //! LEADER_NOT_AVAILABLE and asks again. Versions 10-11 carry topic ids, but only names may be asked for
-//! (KIP-516 in 2.8). Left out: authorized operations, until there is an authorizer.
+//! (KIP-516 in 2.8).
 //!
 //! A broker that has just started knows nothing yet. Kafka then answers without brokers and topics, and a client
 //! that has just seen its topic takes it for deleted; here the answer waits a little for the controller.
 
 use crate::common::{ErrorCode, clock};
 use crate::handlers::dispatch::{Broker, Call};
+use crate::handlers::operations;
 use crate::metadata::{ClusterSnapshot, PartitionMetadata, TopicMetadata};
 use crate::network::{Dispatch, Outcome};
 use crate::protocol::messages::metadata::{
-    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
-    MetadataResponseTopic,
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
 };
 use bytestring::ByteString;
 use std::sync::Arc;
@@ -33,8 +34,8 @@ const FIRST_UPDATE_WAIT_MS: i64 = 2_000;
 enum Wanted {
     All,
     Topics(Vec<ByteString>),
-    /// A request that 2.8.2 refuses; the names that it had.
-    Invalid(Vec<ByteString>),
+    /// A request that 2.8.2 refuses.
+    Invalid(Vec<MetadataRequestTopic>),
 }
 
 /// Answers at once, unless topics must be made first, or nothing is known yet.
@@ -59,15 +60,16 @@ pub fn handle(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dis
 fn answer(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dispatch {
     let cluster = broker.metadata.current();
     let allow_auto_create = request.allow_auto_topic_creation && broker.config.auto_create_topics_enable;
+    let operations = Operations {
+        cluster: request.include_cluster_authorized_operations,
+        topics: request.include_topic_authorized_operations,
+    };
     let names = match wanted(&call, request) {
         Wanted::All => {
             let topics = cluster.topics.iter().map(|(name, topic)| describe(&cluster, &call, name, topic));
-            return reply(broker, &call, &cluster, topics.collect());
+            return reply(broker, &call, &cluster, topics.collect(), operations);
         }
-        Wanted::Invalid(names) => {
-            let refuse = |name| failed_topic(&name, ErrorCode::InvalidRequest);
-            return reply(broker, &call, &cluster, names.into_iter().map(refuse).collect());
-        }
+        Wanted::Invalid(topics) => return Dispatch::reply(call.respond(&refused(topics))),
         Wanted::Topics(names) => names,
     };
     let (mut topics, mut missing) = (Vec::with_capacity(names.len()), Vec::new());
@@ -78,11 +80,11 @@ fn answer(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dispatc
         }
     }
     if missing.is_empty() {
-        return reply(broker, &call, &cluster, topics);
+        return reply(broker, &call, &cluster, topics, operations);
     }
     if !allow_auto_create {
         topics.extend(missing.iter().map(|name| failed_topic(name, unknown_code(broker, name))));
-        return reply(broker, &call, &cluster, topics);
+        return reply(broker, &call, &cluster, topics, operations);
     }
     let background = Arc::clone(broker);
     let task = broker.background.spawn(async move {
@@ -92,7 +94,7 @@ fn answer(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dispatc
             topics.push(failed_topic(&name, code));
         }
         let cluster = background.metadata.current();
-        Outcome::Reply(call.respond(&response(&background, &call, &cluster, topics)))
+        Outcome::Reply(call.respond(&response(&background, &call, &cluster, topics, operations)))
     });
     Dispatch::Pending(Box::pin(async move {
         task.await.unwrap_or_else(|error| Outcome::Close(format!("topic creation failed: {error}")))
@@ -106,13 +108,31 @@ fn wanted(call: &Call, request: MetadataRequest) -> Wanted {
     }
     let by_id = call.version >= TOPIC_ID_VERSION_MIN
         && topics.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_zero());
-    let mut names: Vec<ByteString> = topics.into_iter().map(|topic| topic.name.unwrap_or_default()).collect();
     if by_id {
-        return Wanted::Invalid(names);
+        return Wanted::Invalid(topics);
     }
+    let mut names: Vec<ByteString> = topics.into_iter().map(|topic| topic.name.unwrap_or_default()).collect();
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     Wanted::Topics(names)
+}
+
+/// Kafka's answer to a request that it refuses as a whole says nothing of the cluster.
+fn refused(topics: Vec<MetadataRequestTopic>) -> MetadataResponse {
+    let refuse = |topic: MetadataRequestTopic| MetadataResponseTopic {
+        error_code: ErrorCode::InvalidRequest.code(),
+        name: topic.name.unwrap_or_default(),
+        topic_id: topic.topic_id,
+        ..Default::default()
+    };
+    MetadataResponse { topics: topics.into_iter().map(refuse).collect(), ..Default::default() }
+}
+
+/// Which operations the answer is to list (KIP-430).
+#[derive(Clone, Copy)]
+struct Operations {
+    cluster: bool,
+    topics: bool,
 }
 
 fn unknown_code(broker: &Broker, name: &str) -> ErrorCode {
@@ -128,16 +148,21 @@ fn reply(
     call: &Call,
     cluster: &ClusterSnapshot,
     topics: Vec<MetadataResponseTopic>,
+    operations: Operations,
 ) -> Dispatch {
-    Dispatch::reply(call.respond(&response(broker, call, cluster, topics)))
+    Dispatch::reply(call.respond(&response(broker, call, cluster, topics, operations)))
 }
 
 fn response(
     broker: &Broker,
     call: &Call,
     cluster: &ClusterSnapshot,
-    topics: Vec<MetadataResponseTopic>,
+    mut topics: Vec<MetadataResponseTopic>,
+    asked: Operations,
 ) -> MetadataResponse {
+    if asked.topics {
+        topics.iter_mut().for_each(|topic| topic.topic_authorized_operations = operations::TOPIC);
+    }
     let brokers = cluster.brokers.values().filter_map(|node| {
         let endpoint = node.endpoint(&call.connection.listener)?;
         Some(MetadataResponseBroker {
@@ -148,7 +173,9 @@ fn response(
             ..Default::default()
         })
     });
+    let none = MetadataResponse::default().cluster_authorized_operations;
     MetadataResponse {
+        cluster_authorized_operations: if asked.cluster { operations::CLUSTER } else { none },
         brokers: brokers.collect(),
         cluster_id: Some(broker.cluster_id.clone()),
         controller_id: cluster.controller_id.unwrap_or(-1),

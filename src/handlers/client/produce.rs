@@ -4,7 +4,7 @@
 //! answer forms when all partitions have answered. Versions 0-2 take any message format, from 3 on exactly
 //! one v2 batch per partition (KIP-98); 7 brings zstd (KIP-110), 8 errors per record (KIP-467).
 
-use crate::common::ErrorCode;
+use crate::common::{ErrorCode, Offset};
 use crate::handlers::dispatch::{Broker, Call};
 use crate::handlers::errors::{not_hosted_code, partition_error_code};
 use crate::metadata::ClusterSnapshot;
@@ -13,6 +13,7 @@ use crate::protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
     ProduceResponse, TopicProduceResponse,
 };
+use crate::record::batch::{BatchError, BatchInfo, size_and_magic};
 use crate::record::validator::{PreparedBatches, RecordError, RequestFormat, prepare_client_records};
 use crate::replication::partition::{Append, RequiredAcks};
 use crate::replication::ticket::{AppendResult, Ticket, TicketWait};
@@ -32,6 +33,9 @@ const STORAGE_ERROR_VERSION_MIN: i16 = 4;
 /// Place of a partition in the response.
 type Place = (usize, usize);
 
+/// Of every slot of the ticket: where its answer goes, and its partition.
+type Places = SmallVec<[Option<(Place, Arc<Partition>)>; 1]>;
+
 /// A partition that accepted its batches for now.
 struct Accepted {
     place: Place,
@@ -50,14 +54,18 @@ pub fn handle(broker: &Arc<Broker>, call: Call, request: ProduceRequest) -> Disp
         _ => Err(ErrorCode::InvalidRequiredAcks),
     };
     let silent = request.acks == 0;
+    if let Err(refusal) = check_heads(&request) {
+        return Dispatch::Done(finish(&call, silent, refuse_all(request, &refusal)));
+    }
     let ticket = Ticket::new(partitions);
     let (mut response, accepted) = prepare(broker, &call, request, acks, &ticket);
-    let mut places: SmallVec<[Option<Place>; 1]> = SmallVec::from_elem(None, partitions);
+    let mut places: Places = SmallVec::from_elem(None, partitions);
     let mut refused = partitions;
     for Accepted { place, partition, append } in accepted {
-        places[append.slot] = Some(place);
+        let slot = append.slot;
         refused -= 1;
         partition.enqueue(append);
+        places[slot] = Some((place, partition));
     }
     if refused == partitions {
         return Dispatch::Done(finish(&call, silent, response));
@@ -73,12 +81,59 @@ pub fn handle(broker: &Arc<Broker>, call: Call, request: ProduceRequest) -> Disp
     Dispatch::Pending(Box::pin(async move {
         let results = wait.await;
         for (place, result) in places.into_iter().zip(results) {
-            if let (Some((topic, partition)), Some(result)) = (place, result) {
-                fill(&mut response.responses[topic].partition_responses[partition], result, call.version);
+            if let (Some(((topic, at), partition)), Some(result)) = (place, result) {
+                fill(
+                    &mut response.responses[topic].partition_responses[at],
+                    result,
+                    &partition,
+                    call.version,
+                );
             }
         }
         finish(&call, silent, response)
     }))
+}
+
+/// What Kafka sees of the first batches before it looks at any partition (`RequestUtils.hasTransactionalRecords`): an
+/// error concerns the whole request.
+fn check_heads(request: &ProduceRequest) -> Result<(), Refusal> {
+    for data in request.topic_data.iter().flat_map(|topic| &topic.partition_data) {
+        let Some(records) = &data.records else { continue };
+        match size_and_magic(records) {
+            Err(error @ (BatchError::SizeTooSmall(_) | BatchError::InvalidMagic(_))) => {
+                let message = Some(error.to_string());
+                return Err(Refusal { message, ..Refusal::from(ErrorCode::CorruptMessage) });
+            }
+            // Kafka adds to the size field in 32 bits.
+            Ok((size_bytes, _)) if i32::try_from(size_bytes).is_err() => {
+                return Err(ErrorCode::UnknownServerError.into());
+            }
+            Ok((size_bytes, 2)) if size_bytes <= records.len() => {
+                let is_transactional = BatchInfo::parse(records).is_ok_and(|info| info.is_transactional());
+                if is_transactional && request.transactional_id.is_none() {
+                    return Err(ErrorCode::TransactionalIdAuthorizationFailed.into());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn refuse_all(request: ProduceRequest, refusal: &Refusal) -> ProduceResponse {
+    let refuse = |data: PartitionProduceData| {
+        let mut answer =
+            PartitionProduceResponse { index: data.index, base_offset: -1, ..Default::default() };
+        refusal.clone().write(&mut answer);
+        answer
+    };
+    let topics = request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty());
+    let responses = topics.map(|topic| TopicProduceResponse {
+        name: topic.name,
+        partition_responses: topic.partition_data.into_iter().map(refuse).collect(),
+        ..Default::default()
+    });
+    ProduceResponse { responses: responses.collect(), ..Default::default() }
 }
 
 fn finish(call: &Call, silent: bool, response: ProduceResponse) -> Outcome {
@@ -105,6 +160,9 @@ fn prepare(
     let cluster = broker.metadata.current();
     let mut slot = 0;
     for topic in request.topic_data {
+        if topic.partition_data.is_empty() {
+            continue;
+        }
         let mut answers = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
             let mut answer =
@@ -145,7 +203,10 @@ fn accept(
         .replicas
         .find(topic, data.index)
         .ok_or_else(|| Refusal::from(not_hosted_code(cluster, topic, data.index)))?;
-    let records = data.records.ok_or(ErrorCode::UnknownServerError)?;
+    let records = data.records.ok_or_else(|| Refusal {
+        log_start_offset: log_start_offset(&partition),
+        ..Refusal::from(ErrorCode::UnknownServerError)
+    })?;
     let settings = partition.settings();
     let rules = settings.rules(request_format(call.version));
     let prepared = prepare_client_records(&records, rules, crate::common::clock::now_ms());
@@ -162,6 +223,7 @@ fn request_format(version: i16) -> RequestFormat {
 }
 
 /// A partition's answer that is known at dispatch.
+#[derive(Clone)]
 struct Refusal {
     code: ErrorCode,
     message: Option<String>,
@@ -178,11 +240,7 @@ impl From<ErrorCode> for Refusal {
 impl Refusal {
     fn of_records(error: RecordError, partition: &Partition) -> Refusal {
         debug!(target: "kafka.server.ReplicaManager", "Records for {} refused: {}", partition.name, error.reason);
-        let log_start_offset = if error.tells_log_start_offset {
-            partition.with_state(|state| state.log.as_ref().map_or(-1, Log::log_start_offset))
-        } else {
-            -1
-        };
+        let log_start_offset = if error.tells_log_start_offset { log_start_offset(partition) } else { -1 };
         let RecordError { code, message, record_errors, .. } = error;
         Refusal { code, message, record_errors, log_start_offset }
     }
@@ -203,7 +261,11 @@ impl Refusal {
     }
 }
 
-fn fill(answer: &mut PartitionProduceResponse, result: AppendResult, version: i16) {
+fn log_start_offset(partition: &Partition) -> Offset {
+    partition.with_state(|state| state.log.as_ref().map_or(-1, Log::log_start_offset))
+}
+
+fn fill(answer: &mut PartitionProduceResponse, result: AppendResult, partition: &Partition, version: i16) {
     match result {
         Ok(appended) => {
             answer.base_offset = appended.base_offset;
@@ -216,6 +278,23 @@ fn fill(answer: &mut PartitionProduceResponse, result: AppendResult, version: i1
                 code = ErrorCode::NotLeaderOrFollower;
             }
             answer.error_code = code.code();
+            if tells_log_start_offset(code) {
+                answer.log_start_offset = log_start_offset(partition);
+            }
         }
     }
+}
+
+/// Source: the cases of Kafka 2.8.2 `ReplicaManager.appendToLocalLog`.
+fn tells_log_start_offset(code: ErrorCode) -> bool {
+    !matches!(
+        code,
+        ErrorCode::NotLeaderOrFollower
+            | ErrorCode::KafkaStorageError
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::RecordListTooLarge
+            | ErrorCode::CorruptMessage
+            | ErrorCode::RequestTimedOut
+            | ErrorCode::NotEnoughReplicasAfterAppend
+    )
 }
