@@ -6,7 +6,7 @@ use crate::admin::Admin;
 use crate::admin::log_dirs::{LogDir, LogOnDisk};
 use crate::common::{BrokerId, ErrorCode};
 use crate::config::BrokerConfig;
-use crate::metadata::{MetadataCache, ProducerIds};
+use crate::metadata::{FinalizedFeatures, MetadataCache, ProducerIds};
 use crate::network::{ConnectionInfo, Dispatch, Outcome, Service};
 use crate::protocol::{
     ApiKey, ApiRequest, Frame, Message, Reader, RequestHeader, decode_request_header, encode_response,
@@ -38,6 +38,8 @@ pub struct Broker {
     pub replicas: Arc<ReplicaManager>,
     /// Fetch sessions.
     pub sessions: FetchSessions,
+    /// Finalized features of the cluster.
+    pub features: FinalizedFeatures,
     /// Ids for idempotent producers.
     pub producer_ids: ProducerIds,
     /// Topics and configurations.

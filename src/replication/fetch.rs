@@ -9,7 +9,7 @@ use super::error::PartitionError;
 use super::partition::{Partition, PartitionState};
 use super::watch::{WatchId, Watcher};
 use crate::common::{LeaderEpoch, Offset};
-use crate::storage::{LogPosition, LogRead, ReadError, ReadPlan};
+use crate::storage::{Log, LogPosition, LogRead, ReadError, ReadPlan};
 use bytestring::ByteString;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub struct PartitionRequest {
     pub current_leader_epoch: LeaderEpoch,
     /// First offset wanted.
     pub fetch_offset: Offset,
+    /// The epoch of the record before that, -1 if the client does not say (KIP-595).
+    pub last_fetched_epoch: LeaderEpoch,
     /// Bytes wanted at most.
     pub bytes_max: usize,
 }
@@ -60,13 +62,17 @@ pub struct PartitionAnswer {
     pub log_start_offset: Offset,
     /// What was read; none if there is nothing.
     pub read: Option<LogRead>,
+    /// The client's log is not a prefix of ours: the last epoch that both may share, and its end here.
+    pub diverging: Option<(LeaderEpoch, Offset)>,
 }
 
 /// A refusal, or a partition that is not here.
 #[derive(Clone, Debug)]
 pub enum FetchError {
-    /// The partition is not hosted by this broker; the handler knows what the cluster knows.
+    /// Another broker hosts the partition.
     NotHosted,
+    /// The cluster has no such partition.
+    Unknown,
     /// The partition refused.
     Refused(PartitionError),
 }
@@ -75,6 +81,9 @@ pub enum FetchError {
 pub trait PartitionSource: Send + Sync {
     /// The partition, if this broker hosts it.
     fn find(&self, topic: &str, partition: i32) -> Option<Arc<Partition>>;
+
+    /// True if the cluster has such a partition, wherever.
+    fn is_known(&self, topic: &str, partition: i32) -> bool;
 }
 
 /// Where a partition stood when it was last looked at.
@@ -87,6 +96,13 @@ struct Standing {
 
 const UNKNOWN: Standing = Standing { high_watermark: -1, last_stable_offset: -1, log_start_offset: -1 };
 
+impl Standing {
+    /// True if a session's client must hear of it (KIP-227).
+    fn is_news_after(&self, told: &Standing) -> bool {
+        self.high_watermark != told.high_watermark || self.log_start_offset != told.log_start_offset
+    }
+}
+
 struct Member {
     request: PartitionRequest,
     partition: Option<Arc<Partition>>,
@@ -98,6 +114,8 @@ struct Member {
     standing: Standing,
     /// What the client was last told, of sessions.
     told: Standing,
+    /// Answers come in ascending order; who was in an answer goes to the end of the line, so that all get room.
+    rank: u64,
     /// Where `fetch_offset` lies, as far as known: saves the index lookup.
     hint: Option<LogPosition>,
     found: Found,
@@ -106,6 +124,7 @@ struct Member {
 enum Found {
     Nothing,
     Data { plan: ReadPlan, bytes: usize },
+    Diverging(LeaderEpoch, Offset),
     Error(FetchError),
 }
 
@@ -116,8 +135,9 @@ pub struct FetchSet {
     members: slab::Slab<Member>,
     by_name: HashMap<(ByteString, i32), u32>,
     due: VecDeque<u32>,
-    /// Members with data, an error or another standing than told, in the order in which they were found.
-    ready: VecDeque<u32>,
+    /// Members with data, an error, or a standing that the client does not know.
+    ready: Vec<u32>,
+    next_rank: u64,
 }
 
 impl FetchSet {
@@ -129,7 +149,8 @@ impl FetchSet {
             members: slab::Slab::new(),
             by_name: HashMap::new(),
             due: VecDeque::new(),
-            ready: VecDeque::new(),
+            ready: Vec::new(),
+            next_rank: 0,
         }
     }
 
@@ -154,9 +175,11 @@ impl FetchSet {
             listed: false,
             standing: UNKNOWN,
             told: UNKNOWN,
+            rank: self.next_rank,
             hint: None,
             found: Found::Nothing,
         }) as u32;
+        self.next_rank += 1;
         self.by_name.insert(name, key);
         self.make_due(key);
     }
@@ -190,16 +213,18 @@ impl FetchSet {
 
     /// Looks at everything due. Ready when the request can be answered before its time is over.
     pub fn poll_enough(&mut self, limits: &FetchLimits, cx: &mut Context<'_>) -> Poll<()> {
+        // Marks first: what is due may be enough by itself, time and again, and the marked must have their turn.
+        let mut marked = self.watcher.take_marked();
         loop {
+            self.note_marked(marked);
             self.look(limits);
             if self.is_enough(limits) {
                 return Poll::Ready(());
             }
-            let marked = self.watcher.take_marked_or_wait(cx.waker());
+            marked = self.watcher.take_marked_or_wait(cx.waker());
             if marked.is_empty() {
                 return Poll::Pending;
             }
-            self.note_marked(marked);
         }
     }
 
@@ -224,10 +249,9 @@ impl FetchSet {
             let member = &mut self.members[key as usize];
             member.due = false;
             member.look(&*self.source, &self.watcher, key, limits.read_committed);
-            // Where the partition stands is news, too, if the client was told otherwise.
-            let is_ready = !matches!(member.found, Found::Nothing) || member.told != member.standing;
+            let is_ready = member.has_something();
             if is_ready && !member.listed {
-                self.ready.push_back(key);
+                self.ready.push(key);
             } else if member.listed && !is_ready {
                 self.ready.retain(|ready| *ready != key);
             }
@@ -235,15 +259,15 @@ impl FetchSet {
         }
     }
 
+    /// Kafka's rule (`ReplicaManager.fetchMessages`): enough bytes, an error, or nothing that could bring bytes. A
+    /// partition that the cluster does not have is no error here: it would make its client ask without a pause.
     fn is_enough(&self, limits: &FetchLimits) -> bool {
-        if self.members.is_empty() {
-            return true;
-        }
-        let mut bytes = 0;
+        let (mut bytes, mut unknown) = (0, 0);
         for key in &self.ready {
             let member = &self.members[*key as usize];
             match &member.found {
-                Found::Error(_) => return true,
+                Found::Error(FetchError::Unknown) => unknown += 1,
+                Found::Error(_) | Found::Diverging(..) => return true,
                 Found::Data { bytes: there, .. } => bytes += (*there).min(member.request.bytes_max),
                 Found::Nothing => {}
             }
@@ -251,42 +275,44 @@ impl FetchSet {
                 return true;
             }
         }
-        bytes >= limits.bytes_min
+        bytes >= limits.bytes_min || unknown == self.members.len()
     }
 
-    /// Reads, and answers with every partition of `order` (a full answer), or with those that have news.
+    /// Reads, and answers with every partition (`all`), or with those that have news. First those that were answered
+    /// the longest time ago, so that a full answer leaves nobody out for ever; unknown partitions come last.
     pub fn answer(&mut self, limits: &FetchLimits, all: bool) -> Vec<PartitionAnswer> {
         let mut answers = Vec::with_capacity(if all { self.members.len() } else { self.ready.len() });
         let mut left = limits.bytes_max;
         let mut one_batch = limits.one_batch_at_least;
-        let ready = std::mem::take(&mut self.ready);
-        let mut answered = Vec::with_capacity(ready.len());
-        for key in ready {
+        let mut line = std::mem::take(&mut self.ready);
+        if all {
+            line.clear();
+            line.extend(self.members.iter().map(|(key, _)| key as u32));
+        }
+        if line.len() > 1 {
+            line.sort_unstable_by_key(|key| self.members[*key as usize].place_in_line());
+        }
+        for key in line {
             let member = &mut self.members[key as usize];
+            if !matches!(member.found, Found::Nothing) && !member.due {
+                // It is looked at again at the next request: there may be more.
+                member.due = true;
+                self.due.push_back(key);
+            }
             let answer = member.read(&mut left, &mut one_batch);
-            let has_news = answer.error.is_some() || answer.read.is_some() || member.told != member.standing;
-            // It is looked at again at the next request: there may be more, and it goes to the end of the line.
-            member.due = true;
+            let has_news = answer.error.is_some()
+                || answer.read.is_some()
+                || answer.diverging.is_some()
+                || member.standing.is_news_after(&member.told);
             member.listed = false;
-            self.due.push_back(key);
             if all || has_news {
                 member.told = member.standing;
-                answers.push((key, answer));
-                answered.push(key);
+                member.rank = self.next_rank;
+                self.next_rank += 1;
+                answers.push(answer);
             }
         }
-        if all {
-            answered.sort_unstable();
-            for (key, member) in &mut self.members {
-                if answered.binary_search(&(key as u32)).is_err() {
-                    member.told = member.standing;
-                    answers.push((key as u32, member.blank(None)));
-                }
-            }
-            // In the order of the request.
-            answers.sort_by_key(|(key, _)| *key);
-        }
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        answers
     }
 }
 
@@ -299,6 +325,15 @@ impl Drop for FetchSet {
 }
 
 impl Member {
+    /// True if it may have something for an answer.
+    fn has_something(&self) -> bool {
+        !matches!(self.found, Found::Nothing) || self.standing.is_news_after(&self.told)
+    }
+
+    fn place_in_line(&self) -> (bool, u64) {
+        (matches!(self.found, Found::Error(FetchError::Unknown)), self.rank)
+    }
+
     fn unwatch(&self) {
         if let (Some(partition), Some(watch)) = (&self.partition, self.watch) {
             partition.unwatch(watch);
@@ -317,7 +352,9 @@ impl Member {
         (self.watch, self.hint) = (None, None);
         self.partition = source.find(&self.request.topic, self.request.partition);
         let Some(partition) = self.partition.clone() else {
-            self.found = Found::Error(FetchError::NotHosted);
+            let is_known = source.is_known(&self.request.topic, self.request.partition);
+            self.found = Found::Error(if is_known { FetchError::NotHosted } else { FetchError::Unknown });
+            self.standing = UNKNOWN;
             return;
         };
         if !self.look_into(&partition, watcher, key, committed) {
@@ -360,6 +397,9 @@ impl Member {
         match std::mem::replace(&mut self.found, Found::Nothing) {
             Found::Nothing => self.blank(None),
             Found::Error(error) => self.blank(Some(error)),
+            Found::Diverging(epoch, end_offset) => {
+                PartitionAnswer { diverging: Some((epoch, end_offset)), ..self.blank(None) }
+            }
             Found::Data { plan, .. } => {
                 let limit = self.request.bytes_max.min(*left);
                 if limit == 0 && !*one_batch {
@@ -393,6 +433,7 @@ impl Member {
             last_stable_offset: standing.last_stable_offset,
             log_start_offset: standing.log_start_offset,
             read: None,
+            diverging: None,
         }
     }
 }
@@ -415,10 +456,11 @@ fn look_at(
         log_start_offset: log.log_start_offset(),
     };
     let offset = request.fetch_offset;
+    if let Some((epoch, end_offset)) = divergence(log, request)? {
+        return Ok((standing, Found::Diverging(epoch, end_offset), hint));
+    }
     if offset < standing.log_start_offset || offset > log.log_end().offset {
-        let (log_start_offset, log_end_offset) = (standing.log_start_offset, log.log_end_offset());
-        let out = ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset };
-        return Err(PartitionError::Read(out));
+        return Err(out_of_range(log, offset));
     }
     let upper = if read_committed { stable } else { high_watermark };
     if offset >= upper.offset {
@@ -433,4 +475,26 @@ fn look_at(
     // when the offset is not in the last segment.
     let bytes = hint.filter(|h| h.offset == offset).and_then(|h| h.bytes_until(&upper));
     Ok((standing, Found::Data { plan, bytes: bytes.map_or(usize::MAX / 2, |b| b as usize) }, hint))
+}
+
+fn out_of_range(log: &Log, offset: Offset) -> PartitionError {
+    let (log_start_offset, log_end_offset) = (log.log_start_offset(), log.log_end_offset());
+    PartitionError::Read(ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset })
+}
+
+/// Where the client must cut its log. Source of the rules: Kafka 2.8.2 `Partition.readRecords`.
+fn divergence(
+    log: &Log,
+    request: &PartitionRequest,
+) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
+    let offset = request.fetch_offset;
+    if request.last_fetched_epoch < 0 {
+        return Ok(None);
+    }
+    let known = log.end_offset_for_epoch(request.last_fetched_epoch);
+    let Some((epoch, end_offset)) = known.filter(|_| offset >= log.log_start_offset()) else {
+        return Err(out_of_range(log, offset));
+    };
+    let diverges = epoch < request.last_fetched_epoch || end_offset < offset;
+    Ok(diverges.then_some((epoch, end_offset)))
 }

@@ -90,14 +90,22 @@ impl FetchSessions {
             }
             return Ok(self.full(request, limits, wait_ms_max));
         }
-        let session = self.continue_session(&request)?;
-        let target = Target::Session { session, full: false };
-        Ok(FetchWait::new(target, request.session_id, limits, wait_ms_max))
+        match self.continue_session(&request)? {
+            Some(session) => {
+                let next_epoch = next_epoch(epoch);
+                let target = Target::Session { session, full: false, next_epoch };
+                Ok(FetchWait::new(target, request.session_id, limits, wait_ms_max))
+            }
+            None => {
+                let set = FetchSet::new(Arc::clone(&self.source));
+                Ok(FetchWait::new(Target::Alone(set), NO_SESSION, limits, wait_ms_max))
+            }
+        }
     }
 
     fn full(&self, request: SessionRequest, limits: FetchLimits, wait_ms_max: i64) -> FetchWait {
         let mut set = FetchSet::new(Arc::clone(&self.source));
-        let slot = if request.session_epoch == INITIAL_EPOCH && !request.partitions.is_empty() {
+        let slot = if request.session_epoch == INITIAL_EPOCH {
             self.free_slot(request.partitions.len(), request.from_follower)
         } else {
             None
@@ -118,13 +126,16 @@ impl FetchSessions {
             created_ms: now_ms,
         };
         self.lock().insert(id, entry);
-        FetchWait::new(Target::Session { session, full: true }, id, limits, wait_ms_max)
+        FetchWait::new(Target::Session { session, full: true, next_epoch: 1 }, id, limits, wait_ms_max)
     }
 
-    fn continue_session(&self, request: &SessionRequest) -> Result<Arc<Mutex<Session>>, SessionError> {
-        let mut entries = self.lock();
-        let entry = entries.get_mut(&request.session_id).ok_or(SessionError::NotFound)?;
-        entry.last_used_ms = clock::monotonic_ms();
+    /// The session with its changes; `None` if they leave it without partitions, which ends it.
+    fn continue_session(
+        &self,
+        request: &SessionRequest,
+    ) -> Result<Option<Arc<Mutex<Session>>>, SessionError> {
+        let entries = self.lock();
+        let entry = entries.get(&request.session_id).ok_or(SessionError::NotFound)?;
         let session = Arc::clone(&entry.session);
         drop(entries);
         let mut guard = session.lock().expect("no panic while a session is locked");
@@ -132,22 +143,25 @@ impl FetchSessions {
             return Err(SessionError::WrongEpoch);
         }
         guard.next_epoch = next_epoch(guard.next_epoch);
-        for (topic, partition) in &request.forgotten {
-            guard.set.remove(topic, *partition);
-        }
         for partition in &request.partitions {
             guard.set.put(owned(partition.clone()));
+        }
+        // After the others: who is in both lists is forgotten.
+        for (topic, partition) in &request.forgotten {
+            guard.set.remove(topic, *partition);
         }
         let partitions = guard.set.len();
         drop(guard);
         let mut entries = self.lock();
         if partitions == 0 {
-            // A client that forgets everything is done with the session.
             entries.remove(&request.session_id);
-        } else if let Some(entry) = entries.get_mut(&request.session_id) {
+            return Ok(None);
+        }
+        if let Some(entry) = entries.get_mut(&request.session_id) {
+            entry.last_used_ms = clock::monotonic_ms();
             entry.partitions = partitions;
         }
-        Ok(session)
+        Ok(Some(session))
     }
 
     /// An id for a new session, if there is room or can be made.
@@ -203,7 +217,12 @@ fn owned(request: PartitionRequest) -> PartitionRequest {
 
 enum Target {
     Alone(FetchSet),
-    Session { session: Arc<Mutex<Session>>, full: bool },
+    /// `next_epoch` is the session's, unless another request came in between.
+    Session {
+        session: Arc<Mutex<Session>>,
+        full: bool,
+        next_epoch: i32,
+    },
 }
 
 /// What a fetch found.
@@ -213,6 +232,8 @@ pub struct Fetched {
     pub session_id: i32,
     /// Partitions that the response lists.
     pub answers: Vec<PartitionAnswer>,
+    /// A later request of the same session came before the answer; there are no answers then.
+    pub overtaken: bool,
 }
 
 /// A fetch that waits for data.
@@ -240,12 +261,15 @@ impl FetchWait {
 
     fn finish(&mut self) -> Fetched {
         let limits = self.limits;
-        let all = match &self.target {
-            Target::Alone(_) => true,
-            Target::Session { full, .. } => *full,
+        let answers = match &mut self.target {
+            Target::Alone(set) => Some(set.answer(&limits, true)),
+            Target::Session { session, full, next_epoch } => {
+                let mut session = session.lock().expect("no panic while a session is locked");
+                (session.next_epoch == *next_epoch).then(|| session.set.answer(&limits, *full))
+            }
         };
-        let answers = self.with_set(|set| set.answer(&limits, all));
-        Fetched { session_id: self.session_id, answers }
+        let overtaken = answers.is_none();
+        Fetched { session_id: self.session_id, answers: answers.unwrap_or_default(), overtaken }
     }
 }
 

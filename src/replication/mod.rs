@@ -16,7 +16,7 @@ pub mod watch;
 
 pub use error::PartitionError;
 pub use partition::Partition;
-pub use replica_manager::ReplicaManager;
+pub use replica_manager::{ClusterPartitions, ReplicaManager};
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use super::watch::{WatchId, Watcher, Watches};
 use super::{drain, replica_manager::ReplicaContext};
 use crate::common::halt::HaltOnPanic;
 use crate::common::{LeaderEpoch, Offset, TopicPartition, Uuid, clock};
+use crate::record::Compression;
 use crate::record::batch::PreparedBatch;
 use crate::record::validator::{RequestFormat, ValidationRules};
 use crate::storage::{AppendOrigin, FlushDone, FlushJob, LeaderAppend, Log, LogPosition, StorageError};
@@ -46,21 +47,28 @@ pub struct Append {
     pub slot: usize,
 }
 
-/// Settings of the partition's topic that appends need without the mutex.
+/// Settings of the partition's topic that requests need without the mutex.
 #[derive(Clone, Debug)]
 pub struct AppendSettings {
     rules: [ValidationRules; REQUEST_FORMATS.len()],
     min_in_sync_replicas: usize,
+    /// `message.downconversion.enable`: batches may be converted for clients that are too old for them.
+    pub converts_down: bool,
 }
 
 const REQUEST_FORMATS: [RequestFormat; 3] =
     [RequestFormat::AnyBatches, RequestFormat::OneBatchWithoutZstd, RequestFormat::OneBatch];
 
 impl AppendSettings {
-    /// `rules` of any request format, and `min.insync.replicas`.
-    pub fn new(rules: &ValidationRules, min_in_sync_replicas: usize) -> AppendSettings {
+    /// `rules` of any request format, `min.insync.replicas`, `message.downconversion.enable`.
+    pub fn new(rules: &ValidationRules, min_in_sync_replicas: usize, converts_down: bool) -> AppendSettings {
         let of = |request_format| ValidationRules { request_format, ..rules.clone() };
-        AppendSettings { rules: REQUEST_FORMATS.map(of), min_in_sync_replicas }
+        AppendSettings { rules: REQUEST_FORMATS.map(of), min_in_sync_replicas, converts_down }
+    }
+
+    /// True if `compression.type` makes all batches zstd.
+    pub fn compresses_with_zstd(&self) -> bool {
+        self.rules[0].target_compression == Some(Compression::Zstd)
     }
 
     /// The rules for a request.
@@ -342,7 +350,7 @@ impl PartitionState {
         if self.log.is_none() {
             return Err(PartitionError::StorageFailed);
         }
-        if current >= 0 && current < self.machine.leader_epoch() {
+        if current != -1 && current < self.machine.leader_epoch() {
             return Err(PartitionError::FencedLeaderEpoch);
         }
         if current > self.machine.leader_epoch() {

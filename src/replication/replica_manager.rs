@@ -6,6 +6,7 @@ use super::partition::{AppendSettings, Partition};
 use super::partition_machine::{Decision, LeadershipState};
 use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, TopicPartition, Uuid};
 use crate::config::{TimestampType, TopicConfig};
+use crate::metadata::MetadataCache;
 use crate::record::batch;
 use crate::record::compression::Limits;
 use crate::record::validator::{Origin, RequestFormat, ValidationRules};
@@ -333,9 +334,21 @@ impl ReplicaManager {
     }
 }
 
-impl PartitionSource for ReplicaManager {
+/// Hosted partitions, and whether others are somewhere in the cluster.
+pub struct ClusterPartitions {
+    /// Those of this broker.
+    pub hosted: Arc<ReplicaManager>,
+    /// Those of all brokers.
+    pub cluster: Arc<MetadataCache>,
+}
+
+impl PartitionSource for ClusterPartitions {
     fn find(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
-        ReplicaManager::find(self, topic, partition)
+        self.hosted.find(topic, partition)
+    }
+
+    fn is_known(&self, topic: &str, partition: i32) -> bool {
+        self.cluster.current().partition(topic, partition).is_some()
     }
 }
 
@@ -378,5 +391,6 @@ fn append_settings(name: &TopicPartition, config: &TopicConfig, zstd_allowed: bo
         compacted: config.cleanup_policy.compact,
         limits: Limits::default(),
     };
-    AppendSettings::new(&rules, config.min_insync_replicas.max(1) as usize)
+    let min_in_sync_replicas = config.min_insync_replicas.max(1) as usize;
+    AppendSettings::new(&rules, min_in_sync_replicas, config.message_downconversion_enable)
 }

@@ -1,13 +1,13 @@
 //! Random produce and fetch, against a model that is a list of values per partition. Every seed is printed; a failing
 //! one comes back with `OTTLA_SEED`.
 
-use super::fetch::{FetchLimits, PartitionRequest, PartitionSource};
+use super::fetch::{FetchLimits, PartitionRequest};
 use super::fetch_session::{FetchSessions, FetchWait, Fetched, SessionError, SessionRequest};
 use super::partition::{Append, RequiredAcks};
 use super::partition_machine::LeadershipState;
 use super::replica_manager::{Assignment, ReplicaContext, Stop, log_config};
 use super::ticket::{Ticket, TicketWait};
-use super::{Partition, ReplicaManager};
+use super::{ClusterPartitions, Partition, ReplicaManager};
 use crate::common::{TopicPartition, clock, random};
 use crate::config::properties::Properties;
 use crate::config::{BrokerConfig, TopicConfig};
@@ -124,9 +124,10 @@ impl World {
             let applied = replicas.apply(vec![lead(partition)], &HashMap::new());
             assert_eq!(applied[0].2, Ok(()));
         }
+        let source = ClusterPartitions { hosted: Arc::clone(&replicas), cluster: Arc::default() };
         World {
             rng: Rng(seed),
-            sessions: FetchSessions::new(Arc::clone(&replicas) as Arc<dyn PartitionSource>, CLIENTS - 1),
+            sessions: FetchSessions::new(Arc::new(source), CLIENTS - 1),
             replicas,
             model: (0..PARTITIONS).map(|partition| (partition, Vec::new())).collect(),
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
@@ -272,7 +273,14 @@ impl World {
 fn ask(rng: &mut Rng, partition: i32, fetch_offset: i64) -> PartitionRequest {
     let topic = ByteString::from_static("t");
     let bytes_max = 1 + rng.below(2000);
-    PartitionRequest { topic, partition, current_leader_epoch: -1, fetch_offset, bytes_max }
+    PartitionRequest {
+        topic,
+        partition,
+        current_leader_epoch: -1,
+        fetch_offset,
+        last_fetched_epoch: -1,
+        bytes_max,
+    }
 }
 
 /// The last batch of an answer may be cut off.

@@ -154,6 +154,10 @@ impl RunningBroker {
             controller.clone(),
         )));
         tasks.push(tokio::spawn(super::config_changes::follow(zk.clone(), Arc::clone(&broker))));
+        if config.inter_broker_protocol_version.has_feature_versioning() {
+            let (zk, broker) = (zk.clone(), Arc::clone(&broker));
+            tasks.push(tokio::spawn(async move { broker.features.follow(zk).await }));
+        }
         let keeper = housekeeping::Keeper {
             config: Arc::clone(&config),
             zk: zk.clone(),

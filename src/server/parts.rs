@@ -9,14 +9,14 @@ use crate::config::{BrokerConfig, IbpVersion, Scope, SecurityProtocol, TopicConf
 use crate::controller::config::ControllerConfig;
 use crate::controller::{Controller, ControllerDeps, ControllerHandle};
 use crate::handlers::{Broker, Dispatcher};
-use crate::metadata::{MetadataCache, ProducerIds};
+use crate::metadata::{FinalizedFeatures, MetadataCache, ProducerIds};
 use crate::network::acceptor::{Listener, ListenerSettings};
 use crate::network::connection::ConnectionSettings;
 use crate::network::limits::{ConnectionLimits, LimitSettings};
 use crate::network::worker::Workers;
 use crate::replication::fetch_session::FetchSessions;
 use crate::replication::replica_manager::{ReplicaContext, TopicConfigs};
-use crate::replication::{ReplicaManager, replica_manager};
+use crate::replication::{ClusterPartitions, ReplicaManager, replica_manager};
 use crate::storage::{LogConfig, LogManager, LogManagerOptions, StorageError, meta_properties};
 use crate::zk::registration::Registrar;
 use crate::zk::{SessionEvents, ZkClient, ZkConfig, broker_id, cluster_id, paths, skeleton};
@@ -119,14 +119,17 @@ async fn build(
     let replicas = Arc::new(ReplicaManager::new(context, Arc::clone(&logs), defaults, high_watermarks));
     let transport = Arc::new(LocalTransport::default());
     let slots = config.max_incremental_fetch_session_cache_slots.max(0) as usize;
+    let metadata = Arc::new(MetadataCache::default());
+    let partitions = ClusterPartitions { hosted: Arc::clone(&replicas), cluster: Arc::clone(&metadata) };
     let broker = Arc::new(Broker {
         id: config.broker_id,
         epoch: AtomicI64::new(epoch),
         cluster_id: ByteString::from(cluster),
         config: Arc::clone(&config),
-        metadata: Arc::new(MetadataCache::default()),
-        sessions: FetchSessions::new(Arc::clone(&replicas) as _, slots),
+        metadata,
+        sessions: FetchSessions::new(Arc::new(partitions), slots),
         replicas,
+        features: FinalizedFeatures::default(),
         producer_ids: ProducerIds::start(zk.with_patience(patience), config.broker_id).await?,
         admin,
         logs: Arc::clone(&logs),

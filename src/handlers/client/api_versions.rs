@@ -1,25 +1,37 @@
 //! ApiVersions, versions 0-3 (KIP-35, KIP-511).
 //!
-//! An unknown version is answered in version 0 with UNSUPPORTED_VERSION and this API's own range. Left out:
-//! finalized features (there are none).
+//! An unknown version is answered in version 0 with UNSUPPORTED_VERSION and this API's own range.
 
 use crate::common::ErrorCode;
 use crate::handlers::dispatch::{Broker, Call};
 use crate::handlers::table::TABLE;
 use crate::network::Dispatch;
-use crate::protocol::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use crate::protocol::messages::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey,
+};
 use crate::protocol::{ApiKey, encode_response};
 
 /// Lists what is served.
-pub fn handle(_: &Broker, call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
+pub fn handle(broker: &Broker, call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
     let names = [&request.client_software_name, &request.client_software_version];
     if call.version >= 3 && !names.iter().all(|name| is_software_name(name)) {
         return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
     }
-    ApiVersionsResponse {
+    let mut response = ApiVersionsResponse {
         api_keys: TABLE.iter().map(|a| range(a.key, a.max_version)).collect(),
         ..Default::default()
+    };
+    if let Some(finalized) = broker.features.current() {
+        response.finalized_features_epoch = finalized.epoch;
+        let features = finalized.features.iter().map(|(name, levels)| FinalizedFeatureKey {
+            name: name.as_str().into(),
+            min_version_level: levels.min_version_level,
+            max_version_level: levels.max_version_level,
+            ..Default::default()
+        });
+        response.finalized_features = features.collect();
     }
+    response
 }
 
 /// Answers a version that does not exist.

@@ -8,22 +8,24 @@
 use super::down_conversion;
 use crate::common::ErrorCode;
 use crate::handlers::dispatch::{Broker, Call};
-use crate::handlers::errors::{not_hosted_code, partition_error_code};
+use crate::handlers::errors::partition_error_code;
 use crate::network::{Dispatch, Outcome};
 use crate::protocol::Records;
 use crate::protocol::messages::fetch::{
-    AbortedTransaction, FetchRequest, FetchResponse, FetchablePartitionResponse, FetchableTopicResponse,
+    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchablePartitionResponse,
+    FetchableTopicResponse,
 };
 use crate::replication::fetch::{FetchError, FetchLimits, PartitionAnswer, PartitionRequest};
 use crate::replication::fetch_session::{Fetched, SessionError, SessionRequest};
 use bytes::Bytes;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// From this version on clients know KAFKA_STORAGE_ERROR.
 const STORAGE_ERROR_VERSION_MIN: i16 = 6;
 /// From this version on the first batch is returned whole.
 const ONE_BATCH_VERSION_MIN: i16 = 3;
+/// From this version on clients know zstd (KIP-110).
+const ZSTD_VERSION_MIN: i16 = 10;
 const READ_COMMITTED: i8 = 1;
 
 /// Starts a fetch, or continues its session.
@@ -68,8 +70,9 @@ fn session_request(request: FetchRequest) -> SessionRequest {
             partitions.push(PartitionRequest {
                 topic: topic.topic.clone(),
                 partition: partition.partition,
-                current_leader_epoch: partition.current_leader_epoch,
+                current_leader_epoch: partition.current_leader_epoch.max(-1),
                 fetch_offset: partition.fetch_offset,
+                last_fetched_epoch: partition.last_fetched_epoch,
                 bytes_max: size(partition.partition_max_bytes),
             });
         }
@@ -89,17 +92,18 @@ fn session_request(request: FetchRequest) -> SessionRequest {
 }
 
 async fn respond(broker: &Broker, call: &Call, fetched: Fetched) -> FetchResponse {
-    let mut response = FetchResponse { session_id: fetched.session_id, ..Default::default() };
-    let mut places = HashMap::new();
+    let code = if fetched.overtaken { ErrorCode::InvalidFetchSessionEpoch } else { ErrorCode::None };
+    let mut response =
+        FetchResponse { session_id: fetched.session_id, error_code: code.code(), ..Default::default() };
     for answer in fetched.answers {
-        let place = *places.entry(answer.topic.clone()).or_insert_with(|| {
-            response
-                .responses
-                .push(FetchableTopicResponse { topic: answer.topic.clone(), ..Default::default() });
-            response.responses.len() - 1
-        });
+        // As in Kafka, the order of the partitions wins over one element for each topic.
+        if response.responses.last().is_none_or(|topic| topic.topic != answer.topic) {
+            let topic = FetchableTopicResponse { topic: answer.topic.clone(), ..Default::default() };
+            response.responses.push(topic);
+        }
         let partition = partition_response(broker, call, answer).await;
-        response.responses[place].partition_responses.push(partition);
+        let topic = response.responses.last_mut().expect("pushed above");
+        topic.partition_responses.push(partition);
     }
     response
 }
@@ -109,9 +113,19 @@ async fn partition_response(
     call: &Call,
     answer: PartitionAnswer,
 ) -> FetchablePartitionResponse {
+    let code = error_code(call, &answer);
+    if code != ErrorCode::None {
+        return failed(answer.partition, code);
+    }
+    let settings = (call.version < ZSTD_VERSION_MIN)
+        .then(|| broker.replicas.find(&answer.topic, answer.partition))
+        .flatten()
+        .map(|partition| partition.settings());
+    if settings.as_ref().is_some_and(|settings| settings.compresses_with_zstd()) {
+        return failed(answer.partition, ErrorCode::UnsupportedCompressionType);
+    }
     let mut partition = FetchablePartitionResponse {
         partition: answer.partition,
-        error_code: error_code(broker, call, &answer).code(),
         high_watermark: answer.high_watermark,
         last_stable_offset: answer.last_stable_offset,
         log_start_offset: answer.log_start_offset,
@@ -119,6 +133,9 @@ async fn partition_response(
         record_set: Some(Records::Memory(Bytes::new())),
         ..Default::default()
     };
+    if let Some((epoch, end_offset)) = answer.diverging {
+        partition.diverging_epoch = EpochEndOffset { epoch, end_offset, ..Default::default() };
+    }
     let Some(read) = answer.read else { return partition };
     partition.aborted_transactions = read.aborted_transactions.as_ref().map(|aborted| {
         let one = |t: &crate::storage::AbortedTransaction| AbortedTransaction {
@@ -129,23 +146,37 @@ async fn partition_response(
         aborted.iter().map(one).collect()
     });
     let Some(slice) = read.records else { return partition };
-    match down_conversion::magic_max(call.version) {
-        None => partition.record_set = Some(Records::File(slice)),
-        Some(magic_max) => match down_conversion::convert(slice, magic_max, read.start.offset).await {
-            Ok(records) => partition.record_set = Some(records),
-            Err(code) => partition.error_code = code.code(),
-        },
+    let Some(magic_max) = down_conversion::magic_max(call.version) else {
+        partition.record_set = Some(Records::File(slice));
+        return partition;
+    };
+    let allowed = settings.is_none_or(|settings| settings.converts_down);
+    match down_conversion::convert(slice, magic_max, read.start.offset, allowed).await {
+        Ok(records) => partition.record_set = Some(records),
+        Err(code) => return failed(answer.partition, code),
     }
     partition
 }
 
-fn error_code(broker: &Broker, call: &Call, answer: &PartitionAnswer) -> ErrorCode {
+fn failed(partition: i32, code: ErrorCode) -> FetchablePartitionResponse {
+    FetchablePartitionResponse {
+        partition,
+        error_code: code.code(),
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        aborted_transactions: None,
+        record_set: Some(Records::Memory(Bytes::new())),
+        ..Default::default()
+    }
+}
+
+fn error_code(call: &Call, answer: &PartitionAnswer) -> ErrorCode {
     let code = match &answer.error {
         None => ErrorCode::None,
         Some(FetchError::Refused(error)) => partition_error_code(error),
-        Some(FetchError::NotHosted) => {
-            not_hosted_code(&broker.metadata.current(), &answer.topic, answer.partition)
-        }
+        Some(FetchError::NotHosted) => ErrorCode::NotLeaderOrFollower,
+        Some(FetchError::Unknown) => ErrorCode::UnknownTopicOrPartition,
     };
     if code == ErrorCode::KafkaStorageError && call.version < STORAGE_ERROR_VERSION_MIN {
         return ErrorCode::NotLeaderOrFollower;
