@@ -354,8 +354,12 @@ mod tests {
     #[test]
     fn groups() {
         let key = encode_versioned(&GroupMetadataKey { group: "g".into(), ..Default::default() }, 2);
-        let empty =
-            GroupMetadataValue { protocol_type: "consumer".into(), generation: 3, ..Default::default() };
+        let empty = GroupMetadataValue {
+            protocol: None,
+            protocol_type: "consumer".into(),
+            generation: 3,
+            ..Default::default()
+        };
         assert_eq!(
             group_line(Some(&key), Some(&encode_versioned(&empty, 3))).unwrap().unwrap(),
             "g::GroupMetadata(groupId=g, generation=3, protocolType=Some(consumer), currentState=Empty, \
