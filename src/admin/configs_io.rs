@@ -12,6 +12,8 @@ use crate::protocol::messages::create_topics::CreatableTopicConfigs;
 use crate::zk::paths;
 use std::collections::BTreeMap;
 
+const LOG: &str = "kafka.server.ZkAdminManager";
+
 impl Admin {
     /// The configuration of a resource. The error NONE never comes; an unknown topic has no message.
     pub async fn describe(
@@ -142,7 +144,7 @@ impl Admin {
     async fn announce(&self, entity: &(&str, String), settings: &Settings) -> Result<(), AdminError> {
         let (entity_type, name) = entity;
         let keys: Vec<&str> = settings.keys().map(String::as_str).collect();
-        log::info!("Updated the configuration of {entity_type}/{name}: {}", keys.join(", "));
+        log::info!(target: LOG, "Updated the configuration of {entity_type}/{name}: {}", keys.join(", "));
         Ok(store::notify_change(&self.zk, &format!("{entity_type}/{name}")).await?)
     }
 
@@ -157,7 +159,7 @@ impl Admin {
         for edit in edits.iter().filter(|_| !validate_only) {
             if let Some(loggers) = &self.loggers {
                 loggers.set_level(edit.name, edit.value.filter(|_| edit.op == Some(Op::Set)));
-                log::info!("Log level of {} is now {:?}", edit.name, edit.value);
+                log::info!(target: LOG, "Log level of {} is now {:?}", edit.name, edit.value);
             }
         }
         Ok(())

@@ -37,7 +37,7 @@ impl From<ErrorCode> for AdminError {
 
 impl From<ZkError> for AdminError {
     fn from(error: ZkError) -> AdminError {
-        log::error!("An administrative call failed in ZooKeeper: {error}");
+        log::error!(target: "kafka.server.ZkAdminManager", "An administrative call failed in ZooKeeper: {error}");
         match error {
             ZkError::RequestTimeout => AdminError::new(ErrorCode::RequestTimedOut, error.to_string()),
             _ => ErrorCode::UnknownServerError.into(),
@@ -47,7 +47,7 @@ impl From<ZkError> for AdminError {
 
 impl From<DataError> for AdminError {
     fn from(error: DataError) -> AdminError {
-        log::error!("An administrative call met a znode that it cannot read: {error}");
+        log::error!(target: "kafka.server.ZkAdminManager", "An administrative call met a znode that it cannot read: {error}");
         ErrorCode::UnknownServerError.into()
     }
 }
@@ -55,7 +55,7 @@ impl From<DataError> for AdminError {
 impl From<PlacementError> for AdminError {
     fn from(error: PlacementError) -> AdminError {
         if error.code == ErrorCode::UnknownServerError {
-            log::error!("{}", error.message);
+            log::error!(target: "kafka.server.ZkAdminManager", "{}", error.message);
         }
         AdminError::new(error.code, error.message)
     }

@@ -111,12 +111,13 @@ impl Admin {
                     let pairs = settings.iter().map(|(key, text)| (key.as_str(), text.as_str()));
                     let (config, ignored) = TopicConfig::new(&broker, pairs);
                     for error in ignored {
-                        log::warn!("Setting of topic {name} is ignored: {error}");
+                        log::warn!(target: "kafka.server.ZkAdminManager", "Setting of topic {name} is ignored: {error}");
                     }
                     config
                 }
                 Err(error) => {
                     log::error!(
+                        target: "kafka.server.ZkAdminManager",
                         "The settings of topic {name} cannot be read, nothing of it expires: {error}"
                     );
                     TopicConfig { retention_ms: -1, retention_bytes: -1, ..TopicConfig::defaults(&broker) }

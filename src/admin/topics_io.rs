@@ -12,6 +12,8 @@ use crate::zk::data::{ReplicaAssignment, TopicAssignment};
 use crate::zk::{CreateMode, ZkError, paths};
 use bytes::Bytes;
 
+const LOG: &str = "kafka.zk.AdminZkClient";
+
 /// A topic that was made, or would have been.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CreatedTopic {
@@ -70,6 +72,7 @@ impl Admin {
 
     async fn write_topic(&self, plan: TopicPlan, topic_id: Uuid) -> Result<(), AdminError> {
         log::info!(
+            target: LOG,
             "Creating topic {} with configuration {:?} and initial partition assignment {:?}",
             plan.name,
             plan.settings,
@@ -96,7 +99,7 @@ impl Admin {
             Ok(_) => ErrorCode::LeaderNotAvailable,
             Err(error) if error.code == ErrorCode::TopicAlreadyExists => ErrorCode::LeaderNotAvailable,
             Err(error) => {
-                log::info!("Topic {name} could not be created: {error}");
+                log::info!(target: LOG, "Topic {name} could not be created: {error}");
                 error.code
             }
         }
@@ -139,7 +142,7 @@ impl Admin {
             let Some((mut topic, version)) = existing else {
                 return Err(ErrorCode::UnknownTopicOrPartition.into());
             };
-            log::info!("Creating {} partitions for '{}': {added:?}", added.len(), request.name);
+            log::info!(target: LOG, "Creating {} partitions for '{}': {added:?}", added.len(), request.name);
             let added = added.into_iter().map(|(p, replicas)| (p, ReplicaAssignment::of(replicas)));
             topic.partitions.extend(added);
             let total = topic.partitions.len() as i32;
