@@ -100,6 +100,7 @@ pub(crate) fn create(
         recovery_point: 0,
         indexes_synced_below: 0,
         epochs: (config.message_format_magic >= 2).then(LeaderEpochCache::default),
+        stale_epochs: None,
         producers: ProducerState::default(),
         snapshots: Snapshots::default(),
         topic_id: Uuid::ZERO,
@@ -168,10 +169,7 @@ impl<'a> Loader<'a> {
         let (end_offset, found) = self.check_not_below_start(end_offset)?;
         let first_base = self.segments.first().map_or(self.log_start_offset, |s| s.file.base_offset);
         let log_start_offset = self.log_start_offset.max(first_base);
-        if let Some(epochs) = &mut self.epochs {
-            self.epochs_changed |= epochs.truncate_from_end(end_offset);
-            self.epochs_changed |= epochs.truncate_from_start(log_start_offset);
-        }
+        let stale_epochs = self.trim_epochs(end_offset, log_start_offset);
         let recovery_point = match self.options.clean && found {
             true => end_offset,
             false => self.options.recovery_point.min(end_offset),
@@ -192,6 +190,7 @@ impl<'a> Loader<'a> {
             recovery_point: recovery_point.max(log_start_offset),
             indexes_synced_below: recovery_point,
             epochs: self.epochs,
+            stale_epochs,
             producers,
             snapshots: self.snapshots,
             topic_id,
@@ -205,6 +204,15 @@ impl<'a> Loader<'a> {
             log.write_epochs().map_err(|error| io::Error::other(error.to_string()))?;
         }
         Ok(log)
+    }
+
+    /// Clips the epochs to what is in the log; gives what the file says if only this makes a difference.
+    fn trim_epochs(&mut self, end_offset: Offset, log_start_offset: Offset) -> Option<LeaderEpochCache> {
+        let epochs = self.epochs.as_mut()?;
+        let before = epochs.clone();
+        let at_end = epochs.truncate_from_end(end_offset);
+        let at_start = epochs.truncate_from_start(log_start_offset);
+        (!self.epochs_changed && (at_end || at_start)).then_some(before)
     }
 
     /// Segments whose index is gone are recovered at any rate.

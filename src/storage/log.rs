@@ -77,6 +77,8 @@ pub struct Log {
     pub(crate) indexes_synced_below: Offset,
     /// `None` if the topic's message format has no leader epochs.
     pub(crate) epochs: Option<LeaderEpochCache>,
+    /// What the file of leader epochs still says, if loading dropped entries from memory only.
+    pub(crate) stale_epochs: Option<LeaderEpochCache>,
     pub(crate) producers: ProducerState,
     /// The producer snapshots on disk.
     pub(crate) snapshots: Snapshots,
@@ -246,6 +248,10 @@ impl Log {
     /// Writes the leader epochs; they are synced with the next flush.
     pub(crate) fn write_epochs(&mut self) -> Result<(), StorageError> {
         let Some(epochs) = &self.epochs else { return Ok(()) };
+        // An empty log loses its epochs when it is loaded, and gets them back when its leader takes office.
+        if self.stale_epochs.take().as_ref() == Some(epochs) {
+            return Ok(());
+        }
         let text = checkpoint::format_epochs(epochs.entries());
         let written = file::replace(&self.dir.file(filename::LEADER_EPOCHS), text.as_bytes(), false);
         written.map_err(|error| self.fail("writing leader epochs", error))?;

@@ -164,6 +164,9 @@ impl Log {
         if up_to <= from && self.unsynced.is_empty() {
             return Ok(None);
         }
+        if self.stale_epochs.is_some() {
+            self.write_epochs()?;
+        }
         let mut logs = Vec::new();
         if up_to > from {
             let first =
@@ -214,6 +217,9 @@ impl Log {
     /// Gives the job that syncs it.
     pub(crate) fn begin_close(&mut self, now_ms: i64) -> Result<Option<FlushJob>, StorageError> {
         self.check_not_failed()?;
+        if self.stale_epochs.is_some() {
+            self.write_epochs()?;
+        }
         let finished = self.take_snapshot().and_then(|()| self.active.finish());
         finished.map_err(|error| self.fail("closing log", error))?;
         if self.recovery_point < self.end_offset {
