@@ -6,6 +6,7 @@ use crate::admin::Admin;
 use crate::admin::log_dirs::{LogDir, LogOnDisk};
 use crate::common::{BrokerId, ErrorCode};
 use crate::config::BrokerConfig;
+use crate::config::endpoint::Endpoint;
 use crate::metadata::{FinalizedFeatures, MetadataCache, ProducerIds};
 use crate::network::{ConnectionInfo, Dispatch, Outcome, Service};
 use crate::protocol::{
@@ -32,6 +33,8 @@ pub struct Broker {
     pub cluster_id: ByteString,
     /// Its configuration.
     pub config: Arc<BrokerConfig>,
+    /// Where it is reached, as it is registered: host names and ports are known.
+    pub endpoints: Vec<Endpoint>,
     /// What the controller said.
     pub metadata: Arc<MetadataCache>,
     /// The partitions.

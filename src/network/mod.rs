@@ -7,6 +7,7 @@
 pub mod acceptor;
 pub mod buffer_pool;
 pub mod connection;
+pub mod host_name;
 pub mod limits;
 pub mod receive;
 pub mod service;

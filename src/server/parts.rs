@@ -104,7 +104,8 @@ async fn build(
     let session_events = zk.session_events();
     let session = zk.in_this_session();
     let mut registrar = Registrar::new(zk.clone(), config.broker_id);
-    let epoch = session::register(zk, &mut registrar, &config).await?;
+    let endpoints = session::endpoints(&config, &listeners).map_err(StartupError::kafka)?;
+    let epoch = session::register(zk, &mut registrar, &config, &endpoints).await?;
     {
         let (logs, id, cluster) = (Arc::clone(&logs), config.broker_id, cluster.clone());
         blocking(move || logs.write_meta_properties(&cluster, id)).await??;
@@ -126,6 +127,7 @@ async fn build(
         epoch: AtomicI64::new(epoch),
         cluster_id: ByteString::from(cluster),
         config: Arc::clone(&config),
+        endpoints,
         metadata,
         sessions: FetchSessions::new(Arc::new(partitions), slots),
         replicas,

@@ -6,8 +6,11 @@
 use super::startup::StartupError;
 use crate::common::{BrokerId, clock};
 use crate::config::BrokerConfig;
+use crate::config::endpoint::Endpoint;
 use crate::controller::ControllerHandle;
 use crate::handlers::Broker;
+use crate::network::acceptor::Listener;
+use crate::network::host_name;
 use crate::zk::data::broker::{BrokerRegistration, version_for};
 use crate::zk::registration::{Registrar, brokers, check_addresses};
 use crate::zk::{SessionEvent, SessionEvents, ZkClient};
@@ -20,10 +23,10 @@ use std::time::Duration;
 const RETRY: Duration = Duration::from_millis(500);
 
 /// What this broker registers.
-pub fn registration(config: &BrokerConfig) -> BrokerRegistration {
+fn registration(config: &BrokerConfig, endpoints: &[Endpoint]) -> BrokerRegistration {
     BrokerRegistration {
         version: version_for(config.inter_broker_protocol_version),
-        endpoints: config.advertised_listeners.clone(),
+        endpoints: endpoints.to_vec(),
         rack: config.broker_rack.clone(),
         jmx_port: -1,
         timestamp_ms: clock::now_ms(),
@@ -31,16 +34,34 @@ pub fn registration(config: &BrokerConfig) -> BrokerRegistration {
     }
 }
 
+/// Where the broker is reached: a listener without a host is advertised under the machine's canonical name, one without
+/// a port under the one it got. Source: Kafka 2.8.2 `KafkaServer.createBrokerInfo`.
+pub fn endpoints(config: &BrokerConfig, listeners: &[Listener]) -> std::io::Result<Vec<Endpoint>> {
+    let mut endpoints = config.advertised_listeners.clone();
+    for endpoint in &mut endpoints {
+        if endpoint.host.trim().is_empty() {
+            endpoint.host = host_name::canonical()?;
+        }
+        if endpoint.port == 0
+            && let Some(bound) = listeners.iter().find(|listener| listener.name() == endpoint.listener_name)
+        {
+            endpoint.port = i32::from(bound.local_address()?.port());
+        }
+    }
+    Ok(endpoints)
+}
+
 /// Registers for the first time; gives the broker epoch.
 pub async fn register(
     zk: &ZkClient,
     registrar: &mut Registrar,
     config: &BrokerConfig,
+    endpoints: &[Endpoint],
 ) -> Result<i64, StartupError> {
     let others = brokers(zk).await?;
-    check_addresses(config.broker_id, &config.advertised_listeners, &others)
+    check_addresses(config.broker_id, endpoints, &others)
         .map_err(|message| StartupError::new("java.lang.IllegalArgumentException", message))?;
-    let epoch = registrar.register(&registration(config)).await?;
+    let epoch = registrar.register(&registration(config, endpoints)).await?;
     warn_of_others(
         config.broker_id,
         others.iter().map(|b| b.id).filter(|id| *id != config.broker_id).collect(),
@@ -90,7 +111,7 @@ pub async fn follow(
 /// Until it succeeds: the old session's node may still stand there.
 async fn register_again(registrar: &mut Registrar, broker: &Broker) {
     loop {
-        match registrar.register(&registration(&broker.config)).await {
+        match registrar.register(&registration(&broker.config, &broker.endpoints)).await {
             Ok(epoch) => {
                 broker.epoch.store(epoch, Ordering::Release);
                 return;

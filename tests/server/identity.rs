@@ -2,7 +2,8 @@
 
 use crate::session::{Producer, Session};
 use crate::support::client::{create_topic, leaders};
-use crate::support::{Broker, ZooKeeper, wait_for};
+use crate::support::{Broker, Wire, ZooKeeper, wait_for};
+use kafka_protocol::messages::MetadataRequest;
 
 #[test]
 fn a_second_broker_with_the_same_id_is_refused_in_kafkas_words() {
@@ -52,4 +53,21 @@ fn the_ghost_of_a_killed_broker_is_waited_out() {
     producer.produce(&mut broker.connect(), 10);
     producer.check(&mut broker.connect());
     assert!(broker.log().contains("/brokers/ids/0 exists, owned by session"), "it met its ghost");
+}
+
+/// As the shipped `server.properties`, which names no listener's host: the machine's name is registered, and the port
+/// that the system chose.
+#[test]
+fn a_listener_without_host_and_port_is_registered_under_real_ones() {
+    let zookeeper = ZooKeeper::start();
+    let broker = Broker::start(&zookeeper.address(), &[("listeners", "PLAINTEXT://:0")]);
+    let log = broker.log();
+    let at = log.find("addresses: PLAINTEXT://").expect("the line of the registration");
+    let address = log[at + 23..].split(',').next().expect("an address").to_string();
+    let (host, port) = address.rsplit_once(':').expect("host and port");
+    assert!(!host.is_empty() && port.parse::<u16>().expect("a port") > 0, "{address}");
+    let mut wire = Wire::connect(&address);
+    let known = wire.call(1, &MetadataRequest::default().with_topics(Some(Vec::new())));
+    assert_eq!(known.brokers.len(), 1);
+    assert_eq!(format!("{}:{}", known.brokers[0].host.as_str(), known.brokers[0].port), address);
 }
