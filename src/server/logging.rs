@@ -6,10 +6,12 @@
 //! changes levels, with Kafka's logger names as targets.
 
 use super::log_files::HourlyFile;
+use super::log_levels::LEVELS;
 use super::logger_names::logger_of;
 use crate::common::{TRACE_MARK, clock};
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,23 +26,47 @@ const FILES: [(&str, &[&str], LevelFilter); 5] = [
 ];
 
 struct FanOut {
-    server: Logger,
-    others: Vec<(&'static [&'static str], Logger)>,
+    server: Sink,
+    others: Vec<(&'static [&'static str], Sink)>,
+}
+
+/// One file: what decides about a record unless its level was changed, and what writes whatever it gets.
+struct Sink {
+    filter: Logger,
+    writer: Logger,
+}
+
+impl Sink {
+    fn new(level: LevelFilter, target: Target) -> Sink {
+        Sink { filter: filter(level), writer: writer(target) }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        match LEVELS.changed_level(metadata.target()) {
+            Some(level) => metadata.level() <= level,
+            None => self.filter.enabled(metadata),
+        }
+    }
 }
 
 /// Starts logging: to standard output alone if `folder` is none.
 pub fn start(folder: Option<&Path>) -> io::Result<()> {
     let server = match folder {
-        Some(folder) => logger(LevelFilter::Info, Target::Pipe(Box::new(Both(file(folder, "server.log")?)))),
-        None => logger(LevelFilter::Info, Target::Stdout),
+        Some(folder) => {
+            Sink::new(LevelFilter::Info, Target::Pipe(Box::new(Both(file(folder, "server.log")?))))
+        }
+        None => Sink::new(LevelFilter::Info, Target::Stdout),
     };
+    let mut levels = BTreeMap::from([("root", LevelFilter::Info)]);
     let mut others = Vec::new();
     if let Some(folder) = folder {
         for (name, targets, level) in FILES {
-            others.push((targets, logger(level, Target::Pipe(Box::new(file(folder, name)?)))));
+            levels.extend(targets.iter().map(|target| (*target, level)));
+            others.push((targets, Sink::new(level, Target::Pipe(Box::new(file(folder, name)?)))));
         }
     }
-    let level = others.iter().map(|(_, logger)| logger.filter()).fold(server.filter(), Ord::max);
+    LEVELS.begin_with(levels);
+    let level = others.iter().map(|(_, sink)| sink.filter.filter()).fold(server.filter.filter(), Ord::max);
     log::set_boxed_logger(Box::new(FanOut { server, others })).map_err(io::Error::other)?;
     log::set_max_level(level);
     Ok(())
@@ -50,12 +76,18 @@ fn file(folder: &Path, name: &str) -> io::Result<HourlyFile> {
     HourlyFile::open(&folder.join(name))
 }
 
-fn logger(level: LevelFilter, target: Target) -> Logger {
+fn filter(level: LevelFilter) -> Logger {
     Builder::new()
         .filter_level(level)
         // The client library talks of every reconnection attempt.
         .filter_module("zookeeper_client", LevelFilter::Error)
         .parse_default_env()
+        .build()
+}
+
+fn writer(target: Target) -> Logger {
+    Builder::new()
+        .filter_level(LevelFilter::Trace)
         .format(|out, record| out.write_all(line(record).as_bytes()))
         .target(target)
         .build()
@@ -93,9 +125,9 @@ fn line(record: &Record<'_>) -> String {
 }
 
 impl FanOut {
-    fn logger_of(&self, target: &str) -> &Logger {
+    fn sink_of(&self, target: &str) -> &Sink {
         let belongs = |targets: &[&str]| targets.iter().any(|t| target.starts_with(t));
-        self.others.iter().find(|(targets, _)| belongs(targets)).map_or(&self.server, |(_, logger)| logger)
+        self.others.iter().find(|(targets, _)| belongs(targets)).map_or(&self.server, |(_, sink)| sink)
     }
 }
 
@@ -103,12 +135,16 @@ impl Log for FanOut {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let target = logger_of(metadata.target());
         let named = Metadata::builder().level(metadata.level()).target(target).build();
-        self.logger_of(target).enabled(&named)
+        self.sink_of(target).enabled(&named)
     }
 
     fn log(&self, record: &Record<'_>) {
         let target = logger_of(record.target());
-        self.logger_of(target).log(
+        let sink = self.sink_of(target);
+        if !sink.enabled(&Metadata::builder().level(record.level()).target(target).build()) {
+            return;
+        }
+        sink.writer.log(
             &Record::builder()
                 .level(record.level())
                 .target(target)
@@ -119,8 +155,8 @@ impl Log for FanOut {
     }
 
     fn flush(&self) {
-        self.server.flush();
-        self.others.iter().for_each(|(_, logger)| logger.flush());
+        self.server.writer.flush();
+        self.others.iter().for_each(|(_, sink)| sink.writer.flush());
     }
 }
 

@@ -5,6 +5,7 @@ pub mod command_line;
 pub mod config_changes;
 pub mod housekeeping;
 pub mod log_files;
+pub mod log_levels;
 pub mod logger_names;
 pub mod logging;
 pub mod parts;

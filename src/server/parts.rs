@@ -1,5 +1,6 @@
 //! The parts of a broker, built in the order of the start.
 
+use super::log_levels::LEVELS;
 use super::startup::StartupError;
 use super::transport::LocalTransport;
 use super::{config_changes, session};
@@ -96,7 +97,7 @@ async fn build(
     cluster: String,
 ) -> Result<Parts, StartupError> {
     let patience = Duration::from_millis(config.zookeeper_connection_timeout_ms.max(0) as u64);
-    let admin = Admin::new(zk.clone(), Arc::clone(&config));
+    let admin = Admin::new(zk.clone(), Arc::clone(&config)).with_loggers(Arc::new(&LEVELS));
     let configs = all_topic_configs(zk, &admin).await?;
     let (failure_sender, failures) = mpsc::unbounded_channel();
     let (logs, high_watermarks) = load_logs(&config, directories, configs).await?;

@@ -87,7 +87,8 @@ fn parse(text: &str) -> BTreeMap<(String, i16), Value> {
     entries
 }
 
-fn compare(at: &str, expected: &Value, got: &Value, out: &mut Vec<String>) {
+/// Adds what differs.
+pub fn compare(at: &str, expected: &Value, got: &Value, out: &mut Vec<String>) {
     match (expected, got) {
         (Value::Object(wanted), Value::Object(found)) => {
             for (key, value) in wanted {

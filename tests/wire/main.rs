@@ -23,3 +23,4 @@ mod malformed;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod replay;

@@ -46,14 +46,19 @@ pub struct Recorded {
     pub request: ProduceRequest,
 }
 
-/// All hand-made ones, in their order. Source: `tests/golden/wire/api/00-Produce.jsonl.gz`.
-pub fn recorded_produce_requests() -> Vec<Recorded> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/wire/api/00-Produce.jsonl.gz");
+/// The exchanges of a file in `tests/golden/wire/api`.
+pub fn recorded_exchanges(api: &str) -> Vec<Value> {
+    let path = format!("{}/tests/golden/wire/api/{api}.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
     let mut text = String::new();
     let file = std::fs::File::open(path).expect("golden");
     GzDecoder::new(file).read_to_string(&mut text).expect("gzip");
-    text.lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// All hand-made ones, in their order.
+pub fn recorded_produce_requests() -> Vec<Recorded> {
+    recorded_exchanges("00-Produce")
+        .into_iter()
         .filter(|exchange| exchange["kind"] == "generated")
         .map(|exchange| {
             let hex = exchange["request"]["hex"].as_str().expect("hex");

@@ -52,7 +52,7 @@ pub fn handle(broker: &Arc<Broker>, call: Call, request: FetchRequest) -> Dispat
             let broker = Arc::clone(broker);
             Dispatch::Pending(Box::pin(async move {
                 let fetched = wait.await;
-                let response = respond(&broker, &call, fetched).await;
+                let response = respond(&broker, &call, limits.read_committed, fetched).await;
                 Outcome::Reply(call.respond(&response))
             }))
         }
@@ -91,7 +91,7 @@ fn session_request(request: FetchRequest) -> SessionRequest {
     }
 }
 
-async fn respond(broker: &Broker, call: &Call, fetched: Fetched) -> FetchResponse {
+async fn respond(broker: &Broker, call: &Call, read_committed: bool, fetched: Fetched) -> FetchResponse {
     let code = if fetched.overtaken { ErrorCode::InvalidFetchSessionEpoch } else { ErrorCode::None };
     let mut response =
         FetchResponse { session_id: fetched.session_id, error_code: code.code(), ..Default::default() };
@@ -101,7 +101,7 @@ async fn respond(broker: &Broker, call: &Call, fetched: Fetched) -> FetchRespons
             let topic = FetchableTopicResponse { topic: answer.topic.clone(), ..Default::default() };
             response.responses.push(topic);
         }
-        let partition = partition_response(broker, call, answer).await;
+        let partition = partition_response(broker, call, read_committed, answer).await;
         let topic = response.responses.last_mut().expect("pushed above");
         topic.partition_responses.push(partition);
     }
@@ -111,6 +111,7 @@ async fn respond(broker: &Broker, call: &Call, fetched: Fetched) -> FetchRespons
 async fn partition_response(
     broker: &Broker,
     call: &Call,
+    read_committed: bool,
     answer: PartitionAnswer,
 ) -> FetchablePartitionResponse {
     let code = error_code(call, &answer);
@@ -129,7 +130,8 @@ async fn partition_response(
         high_watermark: answer.high_watermark,
         last_stable_offset: answer.last_stable_offset,
         log_start_offset: answer.log_start_offset,
-        aborted_transactions: None,
+        // With read_committed a list in any case, but for a client that must cut its log.
+        aborted_transactions: (read_committed && answer.diverging.is_none()).then(Vec::new),
         record_set: Some(Records::Memory(Bytes::new())),
         ..Default::default()
     };
@@ -137,14 +139,14 @@ async fn partition_response(
         partition.diverging_epoch = EpochEndOffset { epoch, end_offset, ..Default::default() };
     }
     let Some(read) = answer.read else { return partition };
-    partition.aborted_transactions = read.aborted_transactions.as_ref().map(|aborted| {
+    if let Some(aborted) = &read.aborted_transactions {
         let one = |t: &crate::storage::AbortedTransaction| AbortedTransaction {
             producer_id: t.producer_id,
             first_offset: t.first_offset,
             ..Default::default()
         };
-        aborted.iter().map(one).collect()
-    });
+        partition.aborted_transactions = Some(aborted.iter().map(one).collect());
+    }
     let Some(slice) = read.records else { return partition };
     let Some(magic_max) = down_conversion::magic_max(call.version) else {
         partition.record_set = Some(Records::File(slice));

@@ -20,6 +20,11 @@ pub async fn handle(broker: Arc<Broker>, _: Call, request: InitProducerIdRequest
     }
     match &request.transactional_id {
         Some(id) if id.is_empty() => return refused(ErrorCode::InvalidRequest),
+        Some(_)
+            if !(1..=broker.config.transaction_max_timeout_ms).contains(&request.transaction_timeout_ms) =>
+        {
+            return refused(ErrorCode::InvalidTransactionTimeout);
+        }
         Some(_) => return refused(ErrorCode::CoordinatorNotAvailable),
         None => {}
     }
