@@ -370,7 +370,19 @@ pub fn log_config(config: &TopicConfig) -> LogConfig {
         max_compaction_lag_ms: config.max_compaction_lag_ms,
         preallocate: config.preallocate,
         message_format_magic: config.message_format_version.message_format_magic(),
+        overridden: describe_overrides(config),
     }
+}
+
+/// The topic's own settings in the order and form of Kafka's `ConfigUtils.configMapToRedactedString`.
+fn describe_overrides(config: &TopicConfig) -> String {
+    let is_string =
+        |name: &str| ["compression.type", "message.format.version", "message.timestamp.type"].contains(&name);
+    let entries = config.overrides.iter().map(|(name, value)| match is_string(name) {
+        true => format!("{name}=\"{value}\""),
+        false => format!("{name}={value}"),
+    });
+    format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
 }
 
 fn append_settings(name: &TopicPartition, config: &TopicConfig, zstd_allowed: bool) -> AppendSettings {

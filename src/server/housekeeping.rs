@@ -17,6 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// Flushes after a roll, and deletions that are due, are looked for this often.
 const LOOK_EVERY_MS: i64 = 1000;
+/// Producers that were idle too long are forgotten this often, as in Kafka.
+const PRODUCERS_EVERY_MS: i64 = 600_000;
 /// Retention begins this long after the start, as in Kafka.
 const RETENTION_DELAY_MS: i64 = 30_000;
 
@@ -50,6 +52,8 @@ pub fn start(
     failures: mpsc::UnboundedReceiver<StorageError>,
 ) -> (Vec<JoinHandle<()>>, Alive) {
     let config = Arc::clone(&keeper.config);
+    info!(target: "kafka.log.LogManager", "Starting log cleanup with a period of {} ms.", config.log_retention_check_interval_ms);
+    info!(target: "kafka.log.LogManager", "Starting log flusher with a default period of {} ms.", config.log_flush_scheduler_interval_ms);
     let (alive, receiver) = watch::channel(());
     let period = |ms: i64| (ms.max(1), ms.max(1));
     let retention = (RETENTION_DELAY_MS, config.log_retention_check_interval_ms.max(1));
@@ -70,7 +74,8 @@ pub fn start(
             checkpoint_log_starts,
         ),
         every(&keeper, retention, apply_retention),
-        every(&keeper, period(LOOK_EVERY_MS), look_after),
+        every(&keeper, period(config.log_flush_scheduler_interval_ms.min(LOOK_EVERY_MS)), look_after),
+        every(&keeper, period(PRODUCERS_EVERY_MS), forget_producers),
         tokio::spawn(follow_failures(keeper, failures, alive)),
     ];
     (tasks, Alive(receiver))
@@ -130,6 +135,17 @@ fn apply_retention(keeper: &Keeper) {
     }
 }
 
+fn forget_producers(keeper: &Keeper) {
+    let now_ms = clock::now_ms();
+    for partition in keeper.replicas.all() {
+        partition.with_state(|state| {
+            if let Some(log) = state.log.as_mut() {
+                log.remove_expired_producers(now_ms);
+            }
+        });
+    }
+}
+
 /// Flushes logs that want it, removes files whose time has come.
 fn look_after(keeper: &Keeper) {
     let now_ms = clock::now_ms();
@@ -150,7 +166,7 @@ async fn follow_failures(
         if !keeper.logs.fail_directory(&directory) {
             continue;
         }
-        error!(target: "kafka.server.LogDirFailureChannel", "Error in log directory {}: {failure}", directory.display());
+        error!(target: "kafka.server.LogDirFailureChannel", "{}", failure.log_text());
         take_offline(&keeper, &directory);
         if keeper.logs.online_directories() == 0 {
             // Kafka halts here, too: nothing can be flushed or marked any more.
@@ -169,7 +185,7 @@ async fn follow_failures(
 fn take_offline(keeper: &Keeper, directory: &Arc<Path>) {
     warn!(target: "kafka.server.ReplicaManager", "[ReplicaManager broker={0}] Stopping serving replicas in dir {1}",
         keeper.config.broker_id, directory.display());
-    let failed = keeper.replicas.fail_directory(directory);
-    info!(target: "kafka.server.ReplicaManager", "[ReplicaManager broker={0}] {2} partitions of dir {1} are offline",
-        keeper.config.broker_id, directory.display(), failed.len());
+    keeper.replicas.fail_directory(directory);
+    warn!(target: "kafka.server.ReplicaManager", "[ReplicaManager broker={}] Stopped serving replicas in dir {}",
+        keeper.config.broker_id, directory.display());
 }

@@ -100,7 +100,7 @@ async fn build(
     let admin = Admin::new(zk.clone(), Arc::clone(&config)).with_loggers(Arc::new(&LEVELS));
     let configs = all_topic_configs(zk, &admin).await?;
     let (failure_sender, failures) = mpsc::unbounded_channel();
-    let (logs, high_watermarks) = load_logs(&config, directories, configs).await?;
+    let (logs, high_watermarks) = load_logs(&config, directories, configs, failure_sender.clone()).await?;
     let listeners = bind(&config)?;
     let session_events = zk.session_events();
     let session = zk.in_this_session();
@@ -172,32 +172,13 @@ async fn identify(
 ) -> Result<(BrokerConfig, FailedDirs), StartupError> {
     let dirs: Vec<PathBuf> = config.log_dirs.iter().map(PathBuf::from).collect();
     let (stored, failed) = blocking(move || meta_properties::read(&dirs)).await??;
-    if let Some(other) = stored.cluster_id.filter(|id| id != cluster) {
-        return Err(StartupError::new(
-            "kafka.common.InconsistentClusterIdException",
-            format!(
-                "The Cluster ID {cluster} doesn't match stored clusterId Some({other}) in meta.properties. The broker is \
-                 trying to join the wrong cluster. Configured zookeeper.connect may be wrong."
-            ),
-        ));
-    }
-    let id = match (config.broker_id, stored.broker_id) {
-        (configured, Some(stored)) if configured >= 0 && configured != stored => {
-            return Err(StartupError::new(
-                "kafka.common.InconsistentBrokerIdException",
-                format!(
-                    "Configured broker.id {configured} doesn't match stored broker.id Some({stored}) in meta.properties. \
-                     If you moved your data, make sure your configured broker.id matches. If you intend to create a new \
-                     broker, you should remove all data in your data directories (log.dirs)."
-                ),
-            ));
-        }
-        (configured, _) if configured >= 0 => configured,
-        (_, Some(stored)) => stored,
-        _ if config.broker_id_generation_enable => {
+    stored.check_cluster_id(cluster)?;
+    let id = match stored.check_broker_id(config.broker_id)? {
+        Some(id) => id,
+        None if config.broker_id_generation_enable => {
             broker_id::generate(zk, config.reserved_broker_max_id).await?
         }
-        _ => {
+        None => {
             let message = "broker.id is not set and broker.id.generation.enable is false";
             return Err(StartupError::new("kafka.common.GenerateBrokerIdException", message));
         }
@@ -218,6 +199,7 @@ async fn load_logs(
     config: &Arc<BrokerConfig>,
     failed_dirs: FailedDirs,
     configs: TopicConfigs,
+    failures: mpsc::UnboundedSender<StorageError>,
 ) -> Result<(Arc<LogManager>, HighWatermarks), StartupError> {
     let defaults = Arc::new(replica_manager::log_config(&TopicConfig::defaults(config)));
     let configs: HashMap<ByteString, Arc<LogConfig>> = configs
@@ -236,8 +218,8 @@ async fn load_logs(
         let logs = LogManager::open(&options, &config_of)?;
         let (high_watermarks, errors) = logs.read_high_watermarks();
         for error in errors {
-            error!(target: "kafka.server.ReplicaManager", "{error}");
-            logs.fail_directory(&error.log_dir);
+            // The channel outlives the start.
+            let _ = failures.send(error);
         }
         Ok::<_, StartupError>((logs, high_watermarks))
     };

@@ -3,6 +3,7 @@
 //! [`StorageError`] is operational: the log directory it names is to be taken offline (KIP-112).
 //! [`AppendError`] and [`ReadError`] are answers to one request; the log goes on.
 
+use crate::common::TRACE_MARK;
 use crate::common::{ErrorCode, Offset};
 use std::fmt;
 use std::io;
@@ -24,6 +25,11 @@ impl StorageError {
     /// An error of `log_dir` while doing `context`.
     pub fn new(log_dir: &Arc<Path>, context: impl Into<String>, source: io::Error) -> StorageError {
         StorageError { log_dir: log_dir.clone(), context: context.into(), source: Arc::new(source) }
+    }
+
+    /// As a log shows it: what was being done, below it the exception.
+    pub fn log_text(&self) -> String {
+        format!("{}{TRACE_MARK}java.io.IOException: {}", self.context, self.source)
     }
 }
 

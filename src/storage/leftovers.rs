@@ -12,6 +12,7 @@
 use super::file;
 use super::filename;
 use super::header_scan::HeaderScan;
+use super::loggers;
 use super::partition_dir::PartitionDir;
 use crate::common::Offset;
 use std::collections::BTreeSet;
@@ -104,7 +105,12 @@ fn next_offset(path: &std::path::Path) -> io::Result<Option<Offset>> {
 /// the next start finds the same.
 fn complete_swap(dir: &PartitionDir, names: &mut Names, offset: Offset) -> io::Result<()> {
     let swap = dir.of_offset(offset, ".log.swap");
-    log::info!("Found log file {} from interrupted swap operation, repairing.", swap.display());
+    log::info!(
+        target: loggers::LOG,
+        "{}Found log file {} from interrupted swap operation, repairing.",
+        dir.ident(),
+        swap.display()
+    );
     let end = next_offset(&swap)?.unwrap_or(offset + 1);
     let mut covered: Vec<Offset> = names.logs.range(offset..end.max(offset + 1)).copied().collect();
     if let Some(&below) = names.logs.range(..offset).next_back()
@@ -129,7 +135,12 @@ fn remove_orphans(dir: &PartitionDir, names: &mut Names) -> io::Result<()> {
         let is_index = INDEXES.iter().any(|suffix| entry.name.ends_with(suffix));
         let Some(offset) = filename::offset_of(&entry.name).filter(|_| is_index) else { continue };
         if !names.logs.contains(&offset) {
-            log::warn!("Found an orphaned index file {}, with no corresponding log file.", entry.name);
+            log::warn!(
+                target: loggers::LOG,
+                "{}Found an orphaned index file {}, with no corresponding log file.",
+                dir.ident(),
+                dir.file(&entry.name).display()
+            );
             file::remove_if_exists(&dir.file(&entry.name))?;
             names.indexes.remove(&offset);
             names.txn_indexes.remove(&offset);

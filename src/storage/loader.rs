@@ -20,6 +20,7 @@ use super::leader_epoch_cache::LeaderEpochCache;
 use super::leftovers::{self, Names};
 use super::log::{Log, Unsynced};
 use super::log_config::LogConfig;
+use super::loggers;
 use super::partition_dir::{PartitionDir, SegmentFile};
 use super::partition_metadata;
 use super::producer_replay;
@@ -53,6 +54,12 @@ struct Loading {
     size: u32,
     has_index: bool,
     has_txn_index: bool,
+}
+
+impl Loading {
+    fn describe(&self) -> String {
+        format!("LogSegment(baseOffset={}, size={})", self.file.base_offset, self.size)
+    }
 }
 
 struct Loader<'a> {
@@ -221,9 +228,10 @@ impl<'a> Loader<'a> {
         for at in 0..self.segments.len().min(unflushed) {
             if !self.segments[at].has_index {
                 log::error!(
-                    "[Log partition={}] Could not find offset index file corresponding to log file {}, \
+                    target: loggers::LOG,
+                    "{}Could not find offset index file corresponding to log file {}, \
                      recovering segment and rebuilding index files...",
-                    self.dir.topic_partition,
+                    self.dir.ident(),
                     self.segments[at].file.path(filename::LOG).display()
                 );
                 self.recover_segment(at, false)?;
@@ -253,14 +261,26 @@ impl<'a> Loader<'a> {
         }
         let mut at = first;
         while at < self.segments.len() {
-            log::info!(
-                "[Log partition={}] Recovering unflushed segment {}",
-                self.dir.topic_partition,
-                self.segments[at].file.base_offset
-            );
+            let base_offset = self.segments[at].file.base_offset;
+            log::info!(target: loggers::LOG, "{}Recovering unflushed segment {base_offset}", self.dir.ident());
             let recovered = self.recover_segment(at, true)?;
             if recovered.truncated_bytes > 0 || self.overlaps_next(at, recovered.next_offset) {
                 let dropped = self.segments.split_off(at + 1);
+                log::warn!(
+                    target: loggers::LOG,
+                    "{}Corruption found in segment {base_offset}, truncating to offset {}",
+                    self.dir.ident(),
+                    recovered.next_offset
+                );
+                if !dropped.is_empty() {
+                    let names: Vec<_> = dropped.iter().map(Loading::describe).collect();
+                    log::info!(
+                        target: loggers::LOG,
+                        "{}Deleting segments as part of log recovery: {}",
+                        self.dir.ident(),
+                        names.join(",")
+                    );
+                }
                 for segment in &dropped {
                     segment.file.delete(self.options.config.file_delete_delay_ms)?;
                 }
@@ -296,6 +316,7 @@ impl<'a> Loader<'a> {
         let next = self.segments.get(at + 1).map(|next| next.file.base_offset);
         let Some(base_offset) = next.filter(|base_offset| *base_offset < next_offset) else { return false };
         log::warn!(
+            target: loggers::LOG,
             "{}Segment {base_offset} begins below {next_offset}, the end of the one before; deleting it and what follows",
             self.dir.ident()
         );
@@ -337,8 +358,13 @@ impl<'a> Loader<'a> {
         offset: Offset,
         clean: bool,
     ) -> io::Result<ProducerState> {
-        let start = self.log_start_offset;
-        if self.options.config.message_format_magic < 2 || (clean && self.snapshots.is_empty()) {
+        let (start, magic) = (self.log_start_offset, self.options.config.message_format_magic);
+        log::info!(
+            target: loggers::LOG,
+            "{}Loading producer state till offset {offset} with message format version {magic}",
+            self.dir.ident()
+        );
+        if magic < 2 || (clean && self.snapshots.is_empty()) {
             // No producers, or a first start after an upgrade: nothing is to be found by reading everything.
             let mut producers = ProducerState::at(start);
             let last_two = segments[segments.len().saturating_sub(2)..].iter().map(|s| s.base_offset());
@@ -397,9 +423,10 @@ impl<'a> Loader<'a> {
             Some(next_offset) if believable && scan.position() == size => Ok(Some(next_offset)),
             _ => {
                 log::warn!(
-                    "[Log partition={}] The last segment is damaged although the last stop was clean; \
+                    target: loggers::LOG,
+                    "{}The last segment is damaged although the last stop was clean; \
                      recovering it",
-                    self.dir.topic_partition
+                    self.dir.ident()
                 );
                 self.recover_segment(self.segments.len() - 1, false)?;
                 let (position, mut scan) = (self.segments.last().map_or(0, |s| s.size), None);
@@ -419,10 +446,11 @@ impl<'a> Loader<'a> {
             Some(end_offset) if end_offset >= self.log_start_offset => Ok((end_offset, true)),
             Some(end_offset) => {
                 log::warn!(
-                    "[Log partition={}] Deleting all segments because logEndOffset ({end_offset}) is smaller \
+                    target: loggers::LOG,
+                    "{}Deleting all segments because logEndOffset ({end_offset}) is smaller \
                      than logStartOffset ({}). This could happen if segment files were deleted from the file \
                      system.",
-                    self.dir.topic_partition,
+                    self.dir.ident(),
                     self.log_start_offset
                 );
                 for segment in std::mem::take(&mut self.segments) {

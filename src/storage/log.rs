@@ -16,6 +16,7 @@ use super::file;
 use super::filename;
 use super::leader_epoch_cache::LeaderEpochCache;
 use super::log_config::LogConfig;
+use super::loggers;
 use super::partition_dir::{PartitionDir, SegmentFile};
 use super::partition_metadata;
 use super::producer_snapshot::Snapshots;
@@ -125,8 +126,10 @@ impl Log {
         let has_epochs = config.message_format_magic >= 2;
         if had_epochs && !has_epochs {
             log::warn!(
-                "[Log partition={}] Deleting leader epoch cache due to incompatible message format",
-                self.topic_partition()
+                target: loggers::LOG,
+                "{}Deleting non-empty leader epoch cache due to incompatible message format V{}",
+                self.dir.ident(),
+                config.message_format_magic
             );
             self.epochs = None;
             let removed = file::remove_if_exists(&self.dir.file(filename::LEADER_EPOCHS));

@@ -5,6 +5,7 @@ use super::append_write::{Staging, with_staging};
 use super::end_marker;
 use super::error::{AppendError, AppendFailure, StorageError};
 use super::log::Log;
+use super::loggers;
 use super::producer_state::{BatchMetadata, Check, CompletedTxn, ProducerUpdate};
 use super::read_plan::LogPosition;
 use super::segment::SetInfo;
@@ -248,8 +249,9 @@ impl Log {
         // A leader that appends an older format knows no epochs: followers must truncate by the high watermark.
         if !epochs.is_empty() {
             log::warn!(
-                "[Log partition={}] Clearing leader epoch cache after unexpected append with message format v{magic}",
-                self.dir.topic_partition
+                target: loggers::LOG,
+                "{}Clearing leader epoch cache after unexpected append with message format v{magic}",
+                self.dir.ident()
             );
         }
         epochs.clear()
@@ -274,8 +276,9 @@ impl Log {
             // The directory is going offline in any case; recovery cuts the tail if this fails.
             if let Err(error) = super::file::truncate(&fd, u64::from(self.active.size)) {
                 log::warn!(
-                    "[Log partition={}] Cannot cut a failed append: {error}",
-                    self.dir.topic_partition
+                    target: loggers::LOG,
+                    "{}Cannot cut a failed append: {error}",
+                    self.dir.ident()
                 );
             }
         }
@@ -315,8 +318,9 @@ impl Log {
                 .into());
             }
             log::warn!(
-                "[Log partition={}] Restarting the empty log at offset {first_offset}",
-                self.topic_partition()
+                target: loggers::LOG,
+                "{}Restarting the empty log at offset {first_offset}",
+                self.dir.ident()
             );
             self.truncate_fully_and_start_at(first_offset, now_ms)?;
         }

@@ -36,6 +36,8 @@ pub struct LogConfig {
     pub preallocate: bool,
     /// The magic of `message.format.version`: 0, 1 or 2.
     pub message_format_magic: i8,
+    /// The topic's own settings, as the log shows them when a log is created: `{retention.ms=1000}`.
+    pub overridden: String,
 }
 
 impl Default for LogConfig {
@@ -57,6 +59,7 @@ impl Default for LogConfig {
             max_compaction_lag_ms: i64::MAX,
             preallocate: false,
             message_format_magic: 2,
+            overridden: "{}".into(),
         }
     }
 }

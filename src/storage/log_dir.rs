@@ -5,6 +5,7 @@ use super::error::{StartError, StorageError};
 use super::file;
 use super::filename;
 use super::health::Health;
+use super::loggers;
 use super::partition_dir::{Root, lock};
 use crate::common::{Offset, TopicPartition};
 use std::collections::HashMap;
@@ -50,7 +51,11 @@ impl LogDir {
     /// Creates the directory if need be, and locks it.
     pub(crate) fn open(path: Arc<Path>) -> Result<LogDir, OpenError> {
         if !file::exists(&path) {
-            log::info!("Log directory {} not found, creating it.", path.display());
+            log::info!(
+                target: loggers::LOG_MANAGER,
+                "Log directory {} not found, creating it.",
+                path.display()
+            );
             file::create_dir_all(&path).map_err(OpenError::Offline)?;
         }
         if !file::is_readable_dir(&path) {

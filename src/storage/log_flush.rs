@@ -4,9 +4,10 @@ use super::error::StorageError;
 use super::file;
 use super::filename;
 use super::log::{Log, Unsynced};
+use super::loggers;
 use super::partition_dir::{PartitionDir, SegmentFile, lock};
 use super::segment::ActiveSegment;
-use crate::common::Offset;
+use crate::common::{Offset, clock};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -100,6 +101,7 @@ impl Log {
     /// Seals the active segment and begins a new one at `base_offset`, or at the log end if that is larger.
     pub(crate) fn roll(&mut self, base_offset: Offset, now_ms: i64) -> io::Result<()> {
         let base_offset = base_offset.max(self.end_offset);
+        let began_ms = clock::monotonic_ms();
         if base_offset > self.active.base_offset() {
             let sealed = self.active.seal(&self.config)?;
             self.unsynced.sealed.push(sealed.file.clone());
@@ -111,9 +113,11 @@ impl Log {
         self.active = ActiveSegment::create(&self.dir, base_offset, &self.config, now_ms)?;
         self.unsynced.directory = true;
         self.rolled = true;
-        log::debug!(
-            "[Log partition={}] Rolled new log segment at offset {base_offset}",
-            self.topic_partition()
+        log::info!(
+            target: loggers::LOG,
+            "{}Rolled new log segment at offset {base_offset} in {} ms.",
+            self.dir.ident(),
+            clock::monotonic_ms() - began_ms
         );
         Ok(())
     }
@@ -220,7 +224,7 @@ impl Log {
         if self.stale_epochs.is_some() {
             self.write_epochs()?;
         }
-        let finished = self.take_snapshot().and_then(|()| self.active.finish());
+        let finished = self.take_snapshot().and_then(|()| self.active.finish(&self.config));
         finished.map_err(|error| self.fail("closing log", error))?;
         if self.recovery_point < self.end_offset {
             self.unsynced.sealed.push(self.active.file.clone());

@@ -11,6 +11,7 @@ use super::loader;
 use super::log::{Log, LogState};
 use super::log_config::LogConfig;
 use super::log_dir::LogDir;
+use super::loggers;
 use super::meta_properties;
 use super::partition_dir::{Deletion, PartitionDir, Shared, lock};
 use crate::common::{BrokerId, Offset, TopicPartition, clock};
@@ -95,6 +96,10 @@ impl LogManager {
     pub fn fail_directory(&self, directory: &Path) -> bool {
         let Some(at) = self.dirs.iter().position(|dir| *dir.path == *directory) else { return false };
         let was_online = self.dirs[at].take_offline();
+        let dir = directory.display();
+        if was_online {
+            log::warn!(target: loggers::LOG_MANAGER, "Stopping serving logs in dir {dir}");
+        }
         let context = "The log directory is offline";
         let offline = self.dirs[at].fail(context, io::Error::other(context));
         let mut registry = lock(&self.registry);
@@ -106,7 +111,24 @@ impl LogManager {
             }
             stays
         });
-        places.retain(|_, place| *place != at);
+        let mut lost = [Vec::new(), Vec::new()];
+        places.retain(|(name, role), place| {
+            if *place == at {
+                lost[usize::from(*role == Role::Future)].push(name.to_string());
+            }
+            *place != at
+        });
+        drop(registry);
+        if was_online {
+            lost.iter_mut().for_each(|names| names.sort());
+            log::warn!(
+                target: loggers::LOG_MANAGER,
+                "Logs for partitions {} are offline and logs for future partitions {} are offline due to failure \
+                 on log directory {dir}",
+                lost[0].join(","),
+                lost[1].join(",")
+            );
+        }
         was_online
     }
 
@@ -217,10 +239,19 @@ impl LogManager {
         };
         let dir = PartitionDir::new(name.clone(), self.dirs[at].root(), &dir_name, self.shared.clone());
         if !file::create_dir(&dir.path())? {
-            log::warn!("The directory {} exists already", dir.path().display());
+            log::warn!(
+                target: loggers::LOG_MANAGER,
+                "The directory {} exists already",
+                dir.path().display()
+            );
         }
         let log = loader::create(&dir, config, role == Role::Future, clock::now_ms())?;
-        log::info!("Created log for partition {name} in {}", dir.path().display());
+        log::info!(
+            target: loggers::LOG_MANAGER,
+            "Created log for partition {name} in {} with properties {}",
+            dir.path().display(),
+            config.overridden
+        );
         Ok(log)
     }
 
@@ -246,6 +277,7 @@ impl LogManager {
             is_dir: true,
         });
         log::info!(
+            target: loggers::LOG_MANAGER,
             "Log for partition {} is renamed to {} and is scheduled for deletion",
             dir.topic_partition,
             dir.path().display()
@@ -295,9 +327,12 @@ impl LogManager {
             };
             let removed =
                 if is_dir { file::remove_dir_all(&path) } else { file::remove_if_exists(&path).map(drop) };
-            if let Err(error) = removed {
-                let context = format!("Error while deleting {}", path.display());
-                result = Err(dir.fail(context, error));
+            match removed {
+                Ok(()) => log_removal(&path, is_dir),
+                Err(error) => {
+                    let context = format!("Error while deleting {}", path.display());
+                    result = Err(dir.fail(context, error));
+                }
             }
         }
         result
@@ -378,8 +413,8 @@ impl LogManager {
         })
     }
 
-    /// The high watermarks that were checkpointed; an unreadable file takes its directory offline, whose error
-    /// is given beside the rest.
+    /// The high watermarks that were checkpointed; beside them the errors of unreadable files, whose directories
+    /// are to be taken offline: after the start, as Kafka does.
     pub fn read_high_watermarks(&self) -> (HashMap<TopicPartition, Offset>, Vec<StorageError>) {
         let (mut found, mut errors) = (HashMap::new(), Vec::new());
         for dir in self.dirs.iter().filter(|dir| dir.is_online()) {
@@ -403,4 +438,25 @@ impl LogManager {
     pub fn paths(&self) -> Vec<PathBuf> {
         self.dirs.iter().map(|dir| dir.path.to_path_buf()).collect()
     }
+}
+
+fn log_removal(path: &Path, is_dir: bool) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if is_dir {
+        let partition = name.split_once('.').map_or(&*name, |(partition, _)| partition);
+        log::info!(
+            target: loggers::LOG_MANAGER,
+            "Deleted log for partition {partition} in {}.",
+            path.display()
+        );
+        return;
+    }
+    let kind = match name.split('.').nth(1) {
+        Some("log") => "log",
+        Some("index") => "offset index",
+        Some("timeindex") => "time index",
+        Some("txnindex") => "transaction index",
+        _ => "producer snapshot",
+    };
+    log::info!(target: loggers::LOG_SEGMENT, "Deleted {kind} {}.", path.display());
 }

@@ -9,11 +9,13 @@ use super::log::Log;
 use super::log_config::LogConfig;
 use super::log_dir::{LogDir, OpenError};
 use super::log_manager::{LogManager, Registry, Role};
+use super::loggers;
 use super::partition_dir::{Deletion, PartitionDir, Shared, lock};
 use crate::common::{Offset, TRACE_MARK, TopicPartition, clock};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Logs of one directory from which on their files are synced all at once at the end.
@@ -60,6 +62,13 @@ impl LogManager {
             registry: Mutex::new(Registry::default()),
             threads_per_dir: options.recovery_threads_per_data_dir.max(1),
         };
+        let live: Vec<_> = manager.dirs.iter().filter(|dir| dir.is_online()).collect();
+        let live: Vec<_> = live.iter().map(|dir| dir.path.display().to_string()).collect();
+        log::info!(
+            target: loggers::LOG_MANAGER,
+            "Loading logs from log dirs ArrayBuffer({})",
+            live.join(", ")
+        );
         let mut jobs = Vec::new();
         let mut clean_everywhere = true;
         for at in 0..manager.dirs.len() {
@@ -83,7 +92,13 @@ impl LogManager {
     }
 
     fn fail_at_start(&self, at: usize, error: StorageError, errors: &mut Vec<StorageError>) {
-        log::error!("Error while loading log dir {}: {error}", self.dirs[at].path.display());
+        log::error!(target: loggers::LOG_DIR_FAILURES, "{}", error.log_text());
+        log::error!(
+            target: loggers::LOG_MANAGER,
+            "There was an error in one of the threads during logs loading: \
+             org.apache.kafka.common.errors.KafkaStorageException: {}",
+            error.context
+        );
         self.fail_directory(&self.dirs[at].path.clone());
         errors.push(error);
     }
@@ -122,11 +137,13 @@ impl LogManager {
         jobs.iter_mut().for_each(|job| job.clean = clean);
         if clean {
             log::info!(
+                target: loggers::LOG_MANAGER,
                 "Skipping recovery for all logs in {} since clean shutdown file was found",
                 dir.path.display()
             );
-        } else if !jobs.is_empty() {
+        } else {
             log::info!(
+                target: loggers::LOG_MANAGER,
                 "Attempting recovery for all logs in {} since no clean shutdown file was found",
                 dir.path.display()
             );
@@ -152,16 +169,23 @@ impl LogManager {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let configured = self.threads_per_dir * self.dirs.len();
         let threads = if clean { configured.max(cores) } else { configured }.min(total.max(1));
-        let queue = Mutex::new(VecDeque::from(jobs));
         let loaded = Mutex::new(Vec::with_capacity(total));
         let failed: Mutex<Vec<(usize, StorageError)>> = Mutex::default();
+        let in_dir = |at: usize| (jobs.iter().filter(|job| job.at == at).count(), AtomicUsize::new(0));
+        let progress: Vec<_> = (0..self.dirs.len()).map(in_dir).collect();
+        let queue = Mutex::new(VecDeque::from(jobs));
         let work = || {
             while let Some(job) = { lock(&queue).pop_front() } {
                 if lock(&failed).iter().any(|(at, _)| *at == job.at) {
                     continue;
                 }
+                let job_began_ms = clock::monotonic_ms();
                 match self.load_one(&job, config_of) {
-                    Ok(log) => lock(&loaded).push((job.at, log)),
+                    Ok(log) => {
+                        let took_ms = clock::monotonic_ms() - job_began_ms;
+                        self.log_progress(&log, took_ms, job.at, &progress[job.at]);
+                        lock(&loaded).push((job.at, log));
+                    }
                     Err(error) => lock(&failed).push((job.at, error)),
                 }
             }
@@ -178,8 +202,25 @@ impl LogManager {
         for (at, error) in failed.into_inner().unwrap_or_default() {
             self.fail_at_start(at, error, errors);
         }
-        log::info!("Loaded {total} logs in {}ms.", clock::monotonic_ms() - began_ms);
+        let took_ms = clock::monotonic_ms() - began_ms;
+        log::info!(target: loggers::LOG_MANAGER, "Loaded {total} logs in {took_ms}ms.");
         Ok(())
+    }
+
+    fn log_progress(&self, log: &Log, took_ms: i64, at: usize, (total, done): &(usize, AtomicUsize)) {
+        let TopicPartition { topic, partition } = log.topic_partition();
+        let start = log.log_start_offset();
+        log::info!(
+            target: loggers::LOG_MANAGER,
+            "Completed load of Log(dir={}, topic={topic}, partition={partition}, highWatermark={start}, \
+             lastStableOffset={start}, logStartOffset={start}, logEndOffset={}) with {} segments in {took_ms}ms \
+             ({}/{total} loaded in {})",
+            log.path().display(),
+            log.log_end_offset(),
+            log.segment_count(),
+            done.fetch_add(1, Ordering::Relaxed) + 1,
+            self.dirs[at].path.display()
+        );
     }
 
     fn load_one(&self, job: &Job, config_of: &ConfigOf<'_>) -> Result<Log, StorageError> {

@@ -11,6 +11,7 @@ use super::filename;
 use super::header_scan::HeaderScan;
 use super::index;
 use super::log::Log;
+use super::loggers;
 use super::partition_dir::SegmentFile;
 use super::read_plan::ActiveView;
 use super::segment::{self, Segment, relative};
@@ -201,7 +202,11 @@ impl TimestampLookup {
         let records = match Records::open(info, bytes, &Limits::default()) {
             Ok(records) => records,
             Err(error) => {
-                log::warn!("Cannot read the records at offset {}: {error}", info.base_offset);
+                log::warn!(
+                    target: loggers::LOG,
+                    "Cannot read the records at offset {}: {error}",
+                    info.base_offset
+                );
                 return None;
             }
         };

@@ -2,6 +2,7 @@
 
 use super::error::{ReadError, StorageError};
 use super::log::Log;
+use super::loggers;
 use super::producer_replay;
 use super::segment::{ActiveSegment, Segment};
 use crate::common::Offset;
@@ -11,16 +12,25 @@ use std::sync::Arc;
 impl Log {
     /// Cuts off everything at and above `offset`. False if there was nothing to cut; epoch entries at or
     /// above the log end go even then.
+    ///
+    /// The recovery point may move back: the caller writes the recovery points of the directory
+    /// ([`super::LogManager::write_recovery_points`]) before it appends again, as Kafka does.
     pub fn truncate_to(&mut self, offset: Offset, now_ms: i64) -> Result<bool, StorageError> {
         self.check_not_failed()?;
         if offset >= self.end_offset {
+            log::info!(
+                target: loggers::LOG,
+                "{}Truncating to {offset} has no effect as the largest offset in the log is {}",
+                self.dir.ident(),
+                self.end_offset - 1
+            );
             let end_offset = self.end_offset;
             if self.epochs.as_mut().is_some_and(|epochs| epochs.truncate_from_end(end_offset)) {
                 self.write_epochs()?;
             }
             return Ok(false);
         }
-        log::info!("[Log partition={}] Truncating to offset {offset}", self.topic_partition());
+        log::info!(target: loggers::LOG, "{}Truncating to offset {offset}", self.dir.ident());
         if offset < self.first_base_offset() {
             self.truncate_fully_and_start_at(offset.max(0), now_ms)?;
             return Ok(true);
@@ -61,7 +71,7 @@ impl Log {
     /// Drops everything; the log goes on, empty, at `offset`.
     pub fn truncate_fully_and_start_at(&mut self, offset: Offset, now_ms: i64) -> Result<(), StorageError> {
         self.check_not_failed()?;
-        log::info!("[Log partition={}] Truncate and start at offset {offset}", self.topic_partition());
+        log::info!(target: loggers::LOG, "{}Truncate and start at offset {offset}", self.dir.ident());
         self.drop_everything(offset, now_ms)
             .map_err(|error| self.fail("truncating the entire log", error))?;
         if self.epochs.as_mut().is_some_and(|epochs| epochs.clear()) {
@@ -128,14 +138,19 @@ impl Log {
         if offset > high_watermark || offset > self.end_offset {
             return Err(self.out_of_range(offset));
         }
-        Ok(self.move_log_start(offset)?)
+        Ok(self.move_log_start(offset, "client delete records request")?)
     }
 
-    pub(crate) fn move_log_start(&mut self, offset: Offset) -> Result<bool, StorageError> {
+    pub(crate) fn move_log_start(&mut self, offset: Offset, why: &str) -> Result<bool, StorageError> {
         if offset <= self.log_start_offset {
             return Ok(false);
         }
         self.log_start_offset = offset;
+        log::info!(
+            target: loggers::LOG,
+            "{}Incremented log start offset to {offset} due to {why}",
+            self.dir.ident()
+        );
         self.recovery_point = self.recovery_point.max(offset);
         self.producers.log_start_advanced(offset);
         if self.epochs.as_mut().is_some_and(|epochs| epochs.truncate_from_start(offset)) {

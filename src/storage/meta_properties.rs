@@ -11,6 +11,7 @@
 use super::error::StartError;
 use super::file;
 use super::filename;
+use super::loggers;
 use crate::common::{BrokerId, TRACE_MARK};
 use crate::config::properties::Properties;
 use std::io;
@@ -35,6 +36,7 @@ pub fn read(log_dirs: &[PathBuf]) -> Result<(MetaProperties, Vec<(PathBuf, io::E
             Ok(Some(properties)) => found.push((dir, properties)),
             Ok(None) => {
                 log::warn!(
+                    target: loggers::BROKER_METADATA,
                     "No meta.properties file under dir {}",
                     dir.join(filename::META_PROPERTIES).display()
                 );

@@ -11,7 +11,7 @@
 //! | `leader_epoch_cache`, `checkpoint`, `partition_metadata`, `meta_properties` | small files |
 //! | `loader`, `leftovers`, `recovery` | opening a directory in whatever state it was left |
 //! | `log_manager`, `log_manager_start`, `log_dir` | all logs of a broker, and its log directories |
-//! | `partition_dir`, `filename`, `file`, `health` | paths, descriptors, the only `std::fs`, and what happens when it fails |
+//! | `partition_dir`, `filename`, `file`, `health`, `loggers` | paths, descriptors, the only `std::fs`, what happens when it fails, names of loggers |
 
 pub mod append_types;
 mod append_write;
@@ -36,6 +36,7 @@ pub mod log_manager_start;
 pub mod log_offsets;
 mod log_read;
 mod log_truncate;
+mod loggers;
 pub mod meta_properties;
 mod offset_index;
 mod partition_dir;

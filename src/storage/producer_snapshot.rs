@@ -11,6 +11,7 @@
 
 use super::file;
 use super::filename;
+use super::loggers;
 use super::partition_dir::PartitionDir;
 use super::producer_state::{self, BatchMetadata, ProducerEntry, ProducerState};
 use crate::common::{Offset, ProducerId};
@@ -137,6 +138,11 @@ impl Snapshots {
         if offset <= self.latest().unwrap_or(log_start_offset) {
             return Ok(None);
         }
+        log::info!(
+            target: loggers::PRODUCER_STATE,
+            "[ProducerStateManager partition={}] Writing producer snapshot at offset {offset}",
+            dir.topic_partition
+        );
         let fd = file::create_empty(&dir.of_offset(offset, filename::SNAPSHOT))?;
         file::write_at(&fd, &encode(state), 0)?;
         self.offsets.push(offset);
@@ -190,12 +196,24 @@ impl Snapshots {
             let bytes = file::read(&path)?.unwrap_or_default();
             match decode(&bytes) {
                 Ok(mut entries) => {
+                    log::info!(
+                        target: loggers::PRODUCER_STATE,
+                        "[ProducerStateManager partition={}] Loading producer state from snapshot file \
+                         'SnapshotFile({},{offset})'",
+                        dir.topic_partition,
+                        path.display()
+                    );
                     let expiration_ms = dir.shared.producer_expiration_ms;
                     entries.retain(|(_, entry)| !producer_state::is_expired(entry, now_ms, expiration_ms));
                     return Ok(ProducerState::from_entries(offset, entries));
                 }
                 Err(why) => {
-                    log::warn!("Failed to load producer snapshot from '{}': {why}", path.display());
+                    log::warn!(
+                        target: loggers::PRODUCER_STATE,
+                        "[ProducerStateManager partition={}] Failed to load producer snapshot from '{}': {why}",
+                        dir.topic_partition,
+                        path.display()
+                    );
                     file::remove_if_exists(&path)?;
                     self.offsets.pop();
                 }

@@ -10,6 +10,7 @@ use super::filename;
 use super::index;
 use super::leader_epoch_cache::LeaderEpochCache;
 use super::log_config::LogConfig;
+use super::loggers;
 use super::offset_index::OffsetEntry;
 use super::partition_dir::SegmentFile;
 use super::producer_replay;
@@ -142,6 +143,7 @@ pub(crate) fn recover(
     if let Some(problem) = builder.problem.as_ref().or(end.invalid.as_ref()) {
         let path = file.path(filename::LOG);
         log::warn!(
+            target: loggers::LOG_SEGMENT,
             "Found invalid messages in log segment {} at byte offset {}: {problem}.",
             path.display(),
             end.position

@@ -6,6 +6,7 @@
 
 use super::error::StorageError;
 use super::log::Log;
+use super::loggers;
 use crate::common::Offset;
 use std::io;
 use std::sync::Arc;
@@ -16,6 +17,14 @@ struct Candidate {
     largest_timestamp: i64,
     /// Base offset of the next segment, if there is one.
     next_base: Option<Offset>,
+}
+
+/// Why segments go.
+#[derive(Clone, Copy)]
+enum Breach {
+    Time,
+    Size,
+    Start,
 }
 
 impl Log {
@@ -29,7 +38,7 @@ impl Log {
             let retention_ms = self.config.retention_ms;
             if retention_ms >= 0 {
                 let old = |c: &Candidate| now_ms.saturating_sub(c.largest_timestamp) > retention_ms;
-                deleted += self.delete_oldest("retention time breach", now_ms, high_watermark, old)?;
+                deleted += self.delete_oldest(Breach::Time, now_ms, high_watermark, old)?;
             }
             let retention_bytes = self.config.retention_bytes;
             if retention_bytes >= 0 && self.size_bytes() >= retention_bytes as u64 {
@@ -39,18 +48,17 @@ impl Log {
                     surplus -= if goes { c.size } else { 0 };
                     goes
                 };
-                deleted +=
-                    self.delete_oldest("retention size breach", now_ms, high_watermark, superfluous)?;
+                deleted += self.delete_oldest(Breach::Size, now_ms, high_watermark, superfluous)?;
             }
         }
         let start = self.log_start_offset;
         let below = |c: &Candidate| c.next_base.is_some_and(|base| base <= start);
-        Ok(deleted + self.delete_oldest("log start offset breach", now_ms, high_watermark, below)?)
+        Ok(deleted + self.delete_oldest(Breach::Start, now_ms, high_watermark, below)?)
     }
 
     fn delete_oldest(
         &mut self,
-        why: &str,
+        why: Breach,
         now_ms: i64,
         high_watermark: Offset,
         goes: impl FnMut(&Candidate) -> bool,
@@ -60,14 +68,43 @@ impl Log {
         if count == 0 {
             return Ok(0);
         }
-        let total = self.sealed.len() + 1;
-        log::info!(
-            "[Log partition={}] Deleting {count} of {total} segments due to {why}",
-            self.topic_partition()
-        );
+        self.log_deletion(why, count);
         self.delete_first(count, now_ms).map_err(|error| self.fail("deleting segments", error))?;
-        self.move_log_start(self.first_base_offset())?;
+        self.move_log_start(self.first_base_offset(), "segment deletion")?;
         Ok(count)
+    }
+
+    /// Kafka's lines for the first `count` segments.
+    fn log_deletion(&self, why: Breach, count: usize) {
+        let ident = self.dir.ident();
+        let all = self.sealed.iter().map(|s| (s.base_offset(), s.size, s.largest()));
+        let active = (self.active.base_offset(), self.active.size, Ok(self.active.largest()));
+        let mut size_after = self.size_bytes();
+        let mut names = Vec::new();
+        for (base_offset, size, largest) in all.chain([active]).take(count) {
+            size_after -= u64::from(size);
+            let largest = largest.map_or(-1, |entry| entry.timestamp);
+            let of = if largest >= 0 { format!("Some({largest})") } else { "None".into() };
+            let name =
+                format!("LogSegment(baseOffset={base_offset}, size={size}, largestRecordTimestamp={of})");
+            match why {
+                Breach::Time => {
+                    let by =
+                        if largest >= 0 { "largest record timestamp in" } else { "last modified time of" };
+                    let retention_ms = self.config.retention_ms;
+                    log::info!(target: loggers::LOG, "{ident}Deleting segment {name} due to retention time {retention_ms}ms breach based on the {by} the segment");
+                }
+                Breach::Size => {
+                    let retention_bytes = self.config.retention_bytes;
+                    log::info!(target: loggers::LOG, "{ident}Deleting segment {name} due to retention size {retention_bytes} breach. Log size after deletion will be {size_after}.");
+                }
+                Breach::Start => names.push(name),
+            }
+        }
+        if !names.is_empty() {
+            let start = self.log_start_offset;
+            log::info!(target: loggers::LOG, "{ident}Deleting segments due to log start offset {start} breach: {}", names.join(","));
+        }
     }
 
     fn count_deletable(

@@ -229,6 +229,12 @@ impl ActiveSegment {
         self.file.base_offset
     }
 
+    /// Largest timestamp so far, -1 if there is none.
+    pub(crate) fn largest(&self) -> TimeEntry {
+        let relative_offset = relative(self.base_offset(), self.offset_of_max_timestamp);
+        TimeEntry { timestamp: self.max_timestamp, relative_offset }
+    }
+
     /// Obeys other settings from now on.
     pub(crate) fn update_config(&mut self, config: &LogConfig) {
         self.offset_index.set_entries_max(config.offset_index_entries_max());
@@ -327,18 +333,19 @@ impl ActiveSegment {
         self.time_index.write_out(&self.file.path(filename::TIME_INDEX))
     }
 
-    /// Adds the last entry of the time index and writes the indexes out: before a close.
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
+    /// Adds the last entry of the time index, writes the indexes out and gives reserved blocks back: before a
+    /// close.
+    pub(crate) fn finish(&mut self, config: &LogConfig) -> io::Result<()> {
         self.add_time_entry()?;
+        if config.preallocate {
+            file::truncate(&*self.file.log()?, u64::from(self.size))?;
+        }
         self.write_indexes()
     }
 
     /// The segment as a sealed one; its files are complete.
     pub(crate) fn seal(&mut self, config: &LogConfig) -> io::Result<Arc<Segment>> {
-        self.finish()?;
-        if config.preallocate {
-            file::truncate(&*self.file.log()?, u64::from(self.size))?;
-        }
+        self.finish(config)?;
         let none = TimeEntry { timestamp: NO_TIMESTAMP, relative_offset: 0 };
         let sealed = Segment::new(self.file.clone(), self.size, self.has_txn_index);
         // Fresh cells: setting them cannot fail.

@@ -69,7 +69,10 @@ fn a_directory_that_fails_takes_only_its_own_partitions_along() {
         dirs.iter().position(|dir| std::path::Path::new(dir).join("fills-0").exists()).expect("on disk");
     let log = broker.log();
     for line in [
-        format!("ERROR Error in log directory {}: Error while appending records to fills-0", dirs[failed]),
+        format!(
+            "ERROR Error while appending records to fills-0 in dir {} (kafka.server.LogDirFailureChannel)",
+            dirs[failed]
+        ),
         format!("WARN [ReplicaManager broker=0] Stopping serving replicas in dir {}", dirs[failed]),
     ] {
         assert!(log.contains(&line), "no '{line}' in\n{log}");

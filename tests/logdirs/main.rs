@@ -3,4 +3,5 @@
 mod appends;
 mod dump;
 mod fixtures;
+mod start_failures;
 mod support;
