@@ -9,6 +9,7 @@ pub mod buffer_pool;
 pub mod connection;
 pub mod host_name;
 pub mod limits;
+pub mod peer;
 pub mod receive;
 pub mod service;
 pub mod transmit;

@@ -177,6 +177,11 @@ impl ReplicaManager {
         };
         self.check_topic_id(&partition, assignment.topic_id)?;
         let decided = if assignment.state.leader == self.context.broker_id {
+            let (id, replicas) = (self.context.broker_id, &assignment.state.replicas);
+            if replicas.len() > 1 {
+                warn!(target: "kafka.cluster.Partition", "[Partition {name} broker={id}] Replicas {replicas:?}: this release does not \
+                    replicate; nothing is committed while others than {id} are in its ISR.");
+            }
             partition.become_leader(&assignment.state)
         } else {
             partition.become_follower(&assignment.state)

@@ -2,7 +2,7 @@
 
 use super::log_levels::LEVELS;
 use super::startup::StartupError;
-use super::transport::LocalTransport;
+use super::transport::ServerTransport;
 use super::{config_changes, session};
 use crate::admin::Admin;
 use crate::common::{Offset, TopicPartition};
@@ -119,7 +119,7 @@ async fn build(
     };
     let defaults = Arc::new(TopicConfig::defaults(&config));
     let replicas = Arc::new(ReplicaManager::new(context, Arc::clone(&logs), defaults, high_watermarks));
-    let transport = Arc::new(LocalTransport::default());
+    let transport = Arc::new(ServerTransport::new(&config));
     let slots = config.max_incremental_fetch_session_cache_slots.max(0) as usize;
     let metadata = Arc::new(MetadataCache::default());
     let partitions = ClusterPartitions { hosted: Arc::clone(&replicas), cluster: Arc::clone(&metadata) };

@@ -69,12 +69,12 @@ pub async fn register(
     Ok(epoch)
 }
 
-/// Whoever adds a broker should not find out by looking for missing leaders.
+/// Whoever adds a broker should not find out by looking for a high watermark that stands still.
 fn warn_of_others(id: BrokerId, others: Vec<BrokerId>) {
     if !others.is_empty() {
         warn!(target: "kafka.server.KafkaServer",
-            "[KafkaServer id={id}] Brokers {others:?} are registered, too. Brokers of this release do not talk to each \
-             other: only partitions that the controller's own broker leads are served (docs/differences.md).");
+            "[KafkaServer id={id}] Brokers {others:?} are registered, too. Brokers of this release do not replicate: \
+             topics need a replication factor of 1 (docs/differences.md).");
     }
 }
 

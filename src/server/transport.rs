@@ -1,53 +1,141 @@
-//! How the controller's requests reach brokers: a call for this one. Other brokers need the inter-broker client
-//! that comes with replication; until then a request to one fails, is logged, and is tried again.
+//! How the controller's requests reach brokers: a call for this one, a connection for each of the others.
+//!
+//! Source: Kafka 2.8.2, `ControllerChannelManager.scala`: client id `controller-ID`, no negotiation of versions (the
+//! configured inter-broker protocol decides), `controller.socket.timeout.ms` for a whole exchange.
 
-use crate::common::BrokerId;
+use crate::common::{BrokerId, clock};
+use crate::config::{BrokerConfig, SecurityProtocol};
 use crate::controller::{
     BrokerAddress, BrokerTransport, ControlBody, ControlRequest, ControlResponse, SendFuture,
 };
 use crate::handlers::Broker;
 use crate::handlers::inter_broker::{leader_and_isr, stop_replica, update_metadata};
-use std::sync::{Arc, OnceLock};
+use crate::network::peer::PeerConnection;
+use crate::protocol::{ApiRequest, client};
+use bytestring::ByteString;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-/// Calls the broker of this process. The broker is set once it is built: the controller is one of its parts.
-#[derive(Default)]
-pub struct LocalTransport {
+/// The connection to one broker, with the address that it leads to; none until it is needed. The async lock is held
+/// for an exchange: one request is under way at a time.
+type Link = Arc<tokio::sync::Mutex<Option<(BrokerAddress, PeerConnection, i32)>>>;
+
+/// Calls the broker of this process, and connects to others. The broker is set once it is built: the controller is
+/// one of its parts.
+pub struct ServerTransport {
     broker: OnceLock<Arc<Broker>>,
+    client_id: ByteString,
+    timeout_ms: i64,
+    links: Mutex<HashMap<BrokerId, Link>>,
 }
 
-impl LocalTransport {
-    /// Names the broker. Requests before that fail and are repeated.
+impl ServerTransport {
+    /// Without connections.
+    pub fn new(config: &BrokerConfig) -> ServerTransport {
+        ServerTransport {
+            broker: OnceLock::new(),
+            client_id: ByteString::from(format!("controller-{}", config.broker_id)),
+            timeout_ms: i64::from(config.controller_socket_timeout_ms),
+            links: Mutex::default(),
+        }
+    }
+
+    /// Names the broker of this process. Requests before that fail and are repeated.
     pub fn connect(&self, broker: Arc<Broker>) {
         // A second call would change nothing.
         let _ = self.broker.set(broker);
     }
+
+    fn links(&self) -> MutexGuard<'_, HashMap<BrokerId, Link>> {
+        self.links.lock().expect("no panic while the links are locked")
+    }
 }
 
-impl BrokerTransport for LocalTransport {
+impl BrokerTransport for ServerTransport {
     fn send(&self, to: BrokerAddress, request: Arc<ControlRequest>) -> SendFuture {
         let broker = self.broker.get().cloned();
+        let (client_id, timeout_ms) = (self.client_id.clone(), self.timeout_ms);
+        let link = Arc::clone(self.links().entry(to.id).or_default());
         Box::pin(async move {
             let broker = broker.ok_or("the broker is still starting")?;
-            if to.id != broker.id {
-                return Err(format!(
-                    "broker {} is another process; replication is not in this release",
-                    to.id
-                ));
+            if to.id == broker.id {
+                return Ok(call(broker, &request).await);
             }
-            let version = request.version;
-            Ok(match &request.body {
-                ControlBody::LeaderAndIsr(body) => {
-                    ControlResponse::LeaderAndIsr(leader_and_isr::apply(broker, body.clone(), version).await)
-                }
-                ControlBody::StopReplica(body) => {
-                    ControlResponse::StopReplica(stop_replica::apply(broker, body.clone()).await)
-                }
-                ControlBody::UpdateMetadata(body) => {
-                    ControlResponse::UpdateMetadata(update_metadata::apply(&broker, body))
-                }
-            })
+            let deadline = tokio::time::Instant::from_std(clock::deadline_after_ms(timeout_ms));
+            let exchange = ask(link, to, client_id, &request);
+            tokio::time::timeout_at(deadline, exchange)
+                .await
+                .unwrap_or_else(|_| Err(format!("no answer within {timeout_ms} ms")))
         })
     }
 
-    fn disconnect(&self, _: BrokerId) {}
+    fn disconnect(&self, broker: BrokerId) {
+        self.links().remove(&broker);
+    }
+}
+
+async fn call(broker: Arc<Broker>, request: &ControlRequest) -> ControlResponse {
+    let version = request.version;
+    match &request.body {
+        ControlBody::LeaderAndIsr(body) => {
+            ControlResponse::LeaderAndIsr(leader_and_isr::apply(broker, body.clone(), version).await)
+        }
+        ControlBody::StopReplica(body) => {
+            ControlResponse::StopReplica(stop_replica::apply(broker, body.clone()).await)
+        }
+        ControlBody::UpdateMetadata(body) => {
+            ControlResponse::UpdateMetadata(update_metadata::apply(&broker, body))
+        }
+    }
+}
+
+/// A future that is dropped half-way leaves no connection behind: the answer would be taken for the next request's.
+async fn ask(
+    link: Link,
+    to: BrokerAddress,
+    client_id: ByteString,
+    request: &ControlRequest,
+) -> Result<ControlResponse, String> {
+    let mut link = link.lock().await;
+    let (known, mut connection, correlation_id) = match link.take() {
+        Some(open) if open.0 == to => open,
+        _ => (to.clone(), open(&to).await?, 0),
+    };
+    let asked = Asked { connection: &mut connection, correlation_id, client_id, version: request.version };
+    let response = match &request.body {
+        ControlBody::LeaderAndIsr(body) => ControlResponse::LeaderAndIsr(asked.exchange(body).await?),
+        ControlBody::StopReplica(body) => ControlResponse::StopReplica(asked.exchange(body).await?),
+        ControlBody::UpdateMetadata(body) => ControlResponse::UpdateMetadata(asked.exchange(body).await?),
+    };
+    *link = Some((known, connection, correlation_id.wrapping_add(1)));
+    Ok(response)
+}
+
+async fn open(to: &BrokerAddress) -> Result<PeerConnection, String> {
+    if to.security_protocol != SecurityProtocol::Plaintext.id() {
+        return Err("its listener is not PLAINTEXT, which is all that this release speaks".to_string());
+    }
+    let port = u16::try_from(to.port).map_err(|_| format!("{} is no port", to.port))?;
+    let opened = PeerConnection::open(&to.host, port).await;
+    opened.map_err(|error| format!("cannot connect to {}:{port}: {error}", to.host))
+}
+
+struct Asked<'a> {
+    connection: &'a mut PeerConnection,
+    correlation_id: i32,
+    client_id: ByteString,
+    version: i16,
+}
+
+impl Asked<'_> {
+    async fn exchange<R: ApiRequest>(self, body: &R) -> Result<R::Response, String> {
+        let frame = client::encode_request(self.correlation_id, Some(&self.client_id), self.version, body);
+        let answer = self.connection.exchange(&frame).await.map_err(|error| error.to_string())?;
+        let (correlation_id, response) = client::decode_response::<R>(answer, self.version)
+            .map_err(|error| format!("unreadable answer: {error}"))?;
+        if correlation_id != self.correlation_id {
+            return Err(format!("answer {correlation_id} to request {}", self.correlation_id));
+        }
+        Ok(response)
+    }
 }

@@ -6,4 +6,5 @@ mod support;
 mod identity;
 mod outage;
 mod session;
+mod several;
 mod znodes;
