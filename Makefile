@@ -41,7 +41,6 @@ soak: build ## the kill -9 test with many seeds (SEEDS=200); each prints its see
 
 interop: build ## unmodified clients of many ages (CLIENTS="kcat java-2.8.2"; tests/compat/README.md)
 	tests/compat/run.sh $(CLIENTS)
-	[ -n "$(CLIENTS)" ] || tests/compat/takeover.sh
 
 bench: build ## compares with Apache Kafka 2.8.2 (ROWS=1,2,3,10,11,13; bench/README.md)
 	bench/bench $(ROWS) --quick apache-2.8.2 ours

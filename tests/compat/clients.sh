@@ -53,6 +53,7 @@ prepare() {
     kafkajs-*) mkdir -p "$home/kafkajs" && cp "$here"/kafkajs/* "$home/kafkajs/" && (cd "$home/kafkajs" && npm ci --silent --no-audit --no-fund) ;;
     tools-1.1.1) core_jars 1.1.1 2.12 ;;
     tools-2.8.2) core_jars 2.8.2 2.13 ;;
+    takeover-* | consistency) prepare kcat && core_jars 2.8.2 2.13 && clients_jars 2.8.2 ;;
     *) echo "unknown client $1"; return 1 ;;
   esac
 }
@@ -68,14 +69,17 @@ run_client() {
   case $1 in
     java-0.8.2.2) java_main "$version" "$home/jars/core-$version" SimpleScenario "$BOOTSTRAP" "$version" $word ;;
     java-*)
-      java_main "$version" "$home/jars/clients-$version" DataScenario "$BOOTSTRAP" "$version" $word
-      [ "$version" = 0.10.2.2 ] ||
-        java_main "$version" "$home/jars/clients-$version" AdminScenario "$BOOTSTRAP" "$version" $word ;;
+      java_main "$version" "$home/jars/clients-$version" DataScenario "$BOOTSTRAP" "$version" $word &&
+        { [ "$version" = 0.10.2.2 ] ||
+          java_main "$version" "$home/jars/clients-$version" AdminScenario "$BOOTSTRAP" "$version" $word; } ;;
     sarama-*) "$home/go/$1/client" "$BOOTSTRAP" "$version-$word" ;;
     tutorial-go) "$home/go/tutorial/client" ;;
     kcat) bash "$here/kcat/scenario.sh" "$word" ;;
     kafka-python-*) "$home/python/$1/bin/python" "$here/kafka-python/scenario.py" "$BOOTSTRAP" "$version-$word" ;;
     kafkajs-*) (cd "$home/kafkajs" && node scenario.js "$BOOTSTRAP" "$word") ;;
     tools-*) bash "$here/tools/scenario.sh" "$version" "$home/jars/core-$version" "$word" ;;
+    takeover-2.8.2) FORMAT=2.8 bash "$here/takeover.sh" ;;
+    takeover-1.1.1) FORMAT=1.1 bash "$here/takeover.sh" ;;
+    consistency) AGAINST=$against bash "$here/consistency.sh" ;;
   esac
 }

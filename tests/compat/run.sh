@@ -3,7 +3,8 @@
 set -euo pipefail
 
 ALL="java-0.8.2.2 java-0.10.2.2 java-1.1.1 java-2.8.2 java-3.9.1 java-4.1.0 sarama-1.19.0 sarama-1.61.1 tutorial-go
-kcat kafka-python-2.0.2 kafka-python-3.0.12 kafkajs-2.2.4 tools-1.1.1 tools-2.8.2"
+kcat kafka-python-2.0.2 kafka-python-3.0.12 kafkajs-2.2.4 tools-1.1.1 tools-2.8.2 takeover-2.8.2 takeover-1.1.1
+consistency"
 
 usage() { cat <<USAGE
 usage: run.sh [--against ours|apache] [CLIENT...]
@@ -44,7 +45,7 @@ done
 trap finish EXIT
 start_zookeeper
 start_broker "$against"
-failed=0
+failed=()
 passed=0
 for client in "${clients[@]}"; do
   started=$SECONDS
@@ -52,11 +53,12 @@ for client in "${clients[@]}"; do
     passed=$((passed + 1))
     echo "PASS $client: $(grep -c '^ok ' "$logs/$client.log") steps, $((SECONDS - started)) s"
   else
-    failed=$((failed + 1))
+    failed+=("$client")
     echo "FAIL $client after $(grep -c '^ok ' "$logs/$client.log") steps; $logs/$client.log ends:"
     tail -n 12 "$logs/$client.log" | sed 's/^/    /'
   fi
   kill -0 "$broker" 2>/dev/null || { echo "the broker has died; end of its log:"; tail -n 30 "$logs/broker.log"; exit 1; }
 done
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+[ ${#failed[@]} = 0 ] || echo "failed: ${failed[*]}"
+echo "$passed passed, ${#failed[@]} failed"
+[ ${#failed[@]} = 0 ]

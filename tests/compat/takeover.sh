@@ -36,6 +36,7 @@ format-0.10: snappy message.format.version=0.10.2
 rolled: none segment.bytes=3000
 recompressed: none compression.type=gzip
 shortened: lz4 segment.bytes=3000
+transactional: none segment.bytes=3000
 compacted: none cleanup.policy=compact segment.bytes=800 min.cleanable.dirty.ratio=0.01"
 [ "$FORMAT" = 1.1 ] || TOPICS+=$'\nplain-zstd: zstd'
 
@@ -81,6 +82,12 @@ write() {
   python3 "$here/takeover/producer.py" "$BOOTSTRAP" sequence "$run/sequence.json"
 }
 
+# Committed and aborted transactions, by Apache's coordinator.
+write_transactions() {
+  java_main 2.8.2 "$home/jars/clients-2.8.2" Transactions "$BOOTSTRAP" transactional "turn-$turn" >"$logs/transactions-$turn.log" 2>&1 ||
+    fail "transactions: $(tail -n 5 "$logs/transactions-$turn.log")"
+}
+
 delete_records() {
   local json=$run/delete.json
   shortened=$((shortened + 25))
@@ -89,7 +96,7 @@ delete_records() {
     --offset-json-file "$json" | grep -q "low_watermark: $shortened" || fail "delete records below $shortened"
 }
 
-# All of a topic: offset, timestamp, key, value; of a compacted one what compaction keeps.
+# All of a topic: offset, timestamp, key, value; of a compacted one what compaction keeps. kcat reads what is committed.
 reading() {
   K -C -q -e -t "$1" -p 0 -o beginning -f '%o %T %k %s\n' |
     if [ "$1" = compacted ]; then tac | awk '!seen[$3]++' | tac; else cat; fi
@@ -102,6 +109,8 @@ take_readings() {
   for name in $(names); do reading "$name" >"$run/readings/$name"; done
   [ "$(wc -l <"$run/readings/plain-gzip")" = $((turn * 40)) ] || fail "$1: plain-gzip has $(wc -l <"$run/readings/plain-gzip") records"
   [ "$(cut -d' ' -f1 "$run/readings/plain-gzip" | tr '\n' ' ')" = "$(seq -s ' ' 0 $((turn * 40 - 1))) " ] || fail "$1: offsets have gaps"
+  ! grep 'transaction 1 ' "$run/readings/transactional" || fail "$1: aborted records are read"
+  [ "$(grep -c ' transaction ' "$run/readings/transactional")" = $((transactions * 10)) ] || fail "$1: not $transactions times ten transactional records"
   [ "$(wc -l <"$run/readings/compacted")" = 30 ] || fail "$1: compacted has $(wc -l <"$run/readings/compacted") keys"
   [ "$(wc -l <"$run/readings/shortened")" = $((turn * 40 - shortened)) ] || fail "$1: shortened has $(wc -l <"$run/readings/shortened") records"
 }
@@ -162,11 +171,14 @@ await_deletion() {
 
 prepare kcat
 core_jars 2.8.2 2.13
+clients_jars 2.8.2
+compile_java 2.8.2 "$home/jars/clients-2.8.2" Check.java Clients.java Transactions.java
 trap finish EXIT
-start_zookeeper "log.dirs=$run/data,$run/data2" log.cleaner.backoff.ms=200 log.retention.check.interval.ms=3600000 \
+start_zookeeper "log.dirs=$run/data,$run/data2" log.cleaner.backoff.ms=200 log.retention.check.interval.ms=3600000 transaction.state.log.num.partitions=2 \
   $([ "$FORMAT" = 2.8 ] || echo "inter.broker.protocol.version=$FORMAT log.message.format.version=$FORMAT")
 turn=0
 shortened=0
+transactions=0
 before=
 for step in ${STEPS:-$steps}; do
   turn=$((turn + 1))
@@ -183,6 +195,7 @@ for step in ${STEPS:-$steps}; do
   write "turn-$turn-$kind"
   delete_records
   create "doomed-$turn"
+  [ "$kind" = ours ] || { write_transactions; transactions=$((transactions + 1)); }
   [ "$kind" = ours ] || [ $turn = 1 ] || await_compaction "turn $turn, $kind"
   take_readings "turn $turn, $kind"
   echo "ok turn $turn, $kind wrote"
