@@ -4,7 +4,7 @@ use log::warn;
 use ottla::common::halt;
 use ottla::config;
 use ottla::server::broker::{Ended, run};
-use ottla::server::command_line::{Command, Source, USAGE, parse};
+use ottla::server::command_line::{CLASS, Command, START_SCRIPT_USAGE, Source, USAGE, parse};
 use ottla::server::logging;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,10 +15,16 @@ const EXIT_AFTER_SIGNAL: u8 = 143;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // The start script names Kafka's class: whoever uses it sees what Kafka prints.
+    let as_java = arguments.iter().any(|argument| argument == CLASS);
     match parse(&arguments) {
         Ok(Command::Usage) => {
-            eprintln!("{USAGE}");
+            eprintln!("{}", if as_java { START_SCRIPT_USAGE } else { USAGE });
             ExitCode::FAILURE
+        }
+        Ok(Command::Version) if as_java => {
+            println!("{}", ottla::tools::VERSION);
+            ExitCode::SUCCESS
         }
         Ok(Command::Version) => {
             println!("2.8.2 (ottla {})", env!("CARGO_PKG_VERSION"));

@@ -26,6 +26,18 @@ pub struct Source {
     pub overrides: Vec<String>,
 }
 
+/// The class that Kafka's start script names.
+pub const CLASS: &str = "kafka.Kafka";
+
+/// What Kafka prints in place of [`USAGE`].
+pub const START_SCRIPT_USAGE: &str = "\
+USAGE: java [options] kafka.Kafka server.properties [--override property=value]*
+Option               Description                                         
+------               -----------                                         
+--override <String>  Optional property that should override values set in
+                       server.properties file                            
+--version            Print version information and exit.                 ";
+
 /// The text that [`Command::Usage`] prints.
 pub const USAGE: &str = "\
 USAGE: kafka-server server.properties [--override property=value]*
@@ -75,7 +87,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
 fn own(arguments: &[String]) -> &[String] {
     let properties = arguments.iter().take_while(|argument| argument.starts_with("-D")).count();
     match arguments.get(properties) {
-        Some(class) if class == "kafka.Kafka" => &arguments[properties + 1..],
+        Some(class) if class == CLASS => &arguments[properties + 1..],
         _ => arguments,
     }
 }

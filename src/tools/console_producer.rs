@@ -182,6 +182,12 @@ fn read_all(
     is_sync: bool,
 ) -> Result<(), Exception> {
     while let Some(record) = reader.next(lines)? {
+        if producer.is_transactional() {
+            return Err(Exception::new(
+                "java.lang.IllegalStateException",
+                "Cannot perform a 'send' before completing a call to initTransactions when transactions are enabled.",
+            ));
+        }
         if is_sync {
             let (tell, told) = mpsc::channel();
             producer.send(record, Box::new(move |outcome| drop(tell.send(outcome))));

@@ -188,7 +188,11 @@ pub fn dump_transaction_record(
     value: Option<&Bytes>,
     shape: Shape,
 ) -> Result<KeyAndPayload, Exception> {
-    let id = transaction_key(key.unwrap_or(&Bytes::new()))?;
+    let Some(key) = key else {
+        let message = "Cannot invoke \"java.nio.ByteBuffer.getShort()\" because \"buffer\" is null";
+        return Err(Exception::new("java.lang.NullPointerException", message));
+    };
+    let id = transaction_key(key)?;
     let (name, brackets) = match shape {
         Shape::V1_1_1 => ("transactionalId=", ["Set(", ")"]),
         Shape::V2_8_2 => ("transaction_metadata::transactionalId=", ["[", "]"]),

@@ -1,6 +1,7 @@
 //! `HOST:PORT` lists.
 
 use crate::tools::exception::Exception;
+use crate::tools::output::{Level, log};
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -63,6 +64,12 @@ pub fn parse_bootstrap(list: &str) -> Result<Vec<Address>, Exception> {
             Address::parse(url).ok_or_else(|| config(format!("Invalid url in bootstrap.servers: {url}")))?;
         if address.resolve().is_ok_and(|all| !all.is_empty()) {
             addresses.push(address);
+        } else {
+            let text = format!(
+                "Couldn't resolve server {url} from bootstrap.servers as DNS resolution failed for {}",
+                address.host
+            );
+            log(Level::Warn, &text, "org.apache.kafka.clients.ClientUtils");
         }
     }
     if addresses.is_empty() {

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod admin;
 pub mod connection;
+pub mod definitions;
 pub mod network;
 pub mod offsets;
 pub mod topic_errors;

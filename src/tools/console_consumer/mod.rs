@@ -18,6 +18,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 const LOGGER: &str = "kafka.tools.ConsoleConsumer$";
+/// Text is written in pieces of this size, so that what was counted was written.
+const CHUNK_BYTES: usize = 16 * 1024;
 
 /// A checked command line.
 struct Config {
@@ -329,28 +331,34 @@ impl Task<'_> {
     fn write(&self, records: &[ConsumerRecord]) -> Result<bool, Exception> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = Vec::new();
-        let mut outcome = Ok(());
         for record in records {
             if self.max_messages != -1 && written.count >= self.max_messages {
                 break;
             }
+            if text.len() >= CHUNK_BYTES && !flush(&mut text) {
+                return Ok(false);
+            }
             written.count += 1;
-            let whole = text.len();
+            // What stands before a column that fails is written, as in Kafka.
             if let Err(exception) = self.formatter.write(record, &mut text) {
-                text.truncate(whole);
                 if !self.skips_errors {
-                    outcome = Err(exception);
-                    break;
+                    return if flush(&mut text) { Err(exception) } else { Ok(false) };
                 }
                 let message = "Error processing message, skipping this message: ";
                 output::log_error_with(message, LOGGER, &exception);
             }
         }
-        let mut stdout = std::io::stdout().lock();
-        if stdout.write_all(&text).and_then(|()| stdout.flush()).is_err() {
-            err_line!("Unable to write to standard out, closing consumer.");
-            return Ok(false);
-        }
-        outcome.map(|()| true)
+        Ok(flush(&mut text))
     }
+}
+
+/// Pushes text out; false if nobody reads it.
+fn flush(text: &mut Vec<u8>) -> bool {
+    let mut stdout = std::io::stdout().lock();
+    let is_read = stdout.write_all(text).and_then(|()| stdout.flush()).is_ok();
+    text.clear();
+    if !is_read {
+        err_line!("Unable to write to standard out, closing consumer.");
+    }
+    is_read
 }

@@ -5,7 +5,7 @@ use super::Start;
 use crate::config::Properties;
 use crate::tools::client::address::parse_bootstrap;
 use crate::tools::client::network::{bad_value, check_security, number};
-use crate::tools::client::{ClientKind, Settings};
+use crate::tools::client::{ClientKind, Settings, definitions};
 use crate::tools::exception::Exception;
 use crate::tools::output::{Level, log};
 use bytestring::ByteString;
@@ -104,7 +104,8 @@ pub struct ConsumerSettings {
 impl ConsumerSettings {
     /// Checks the properties. What is unknown is said on stderr, as Kafka does.
     pub fn new(properties: &Properties) -> Result<ConsumerSettings, Exception> {
-        check_security(properties)?;
+        definitions::check(properties, definitions::CONSUMER, construction)?;
+        check_security(properties).map_err(construction)?;
         let reset = match properties.get("auto.offset.reset").map(str::trim) {
             Some("earliest") => Reset::Earliest,
             None | Some("latest") => Reset::Latest,
@@ -133,10 +134,7 @@ impl ConsumerSettings {
             (None, None) => "consumer-null-1".to_string(),
         };
         let bootstrap = properties.get("bootstrap.servers").unwrap_or_default();
-        let bootstrap = parse_bootstrap(bootstrap).map_err(|cause| {
-            Exception::new("org.apache.kafka.common.KafkaException", "Failed to construct kafka consumer")
-                .caused_by(cause)
-        })?;
+        let bootstrap = parse_bootstrap(bootstrap).map_err(construction)?;
         warn_of_unused(properties);
         Ok(ConsumerSettings {
             client: Settings {
@@ -165,6 +163,11 @@ impl ConsumerSettings {
     pub fn reset_start(&self) -> Start {
         if self.reset == Reset::Earliest { Start::Earliest } else { Start::Latest }
     }
+}
+
+fn construction(cause: Exception) -> Exception {
+    let class = "org.apache.kafka.common.KafkaException";
+    Exception::new(class, "Failed to construct kafka consumer").caused_by(cause)
 }
 
 fn is_true(properties: &Properties, key: &str, default: bool) -> bool {

@@ -57,11 +57,12 @@ pub fn run(args: &[String]) -> Outcome {
         return Ok(());
     }
     options.check_required(&["files"])?;
-    let plan = plan(&options, choice.shape)?;
     let files = options.value("files")?.unwrap_or_default();
     let mut findings = Findings::default();
     for file in java_split(files) {
-        dump(Path::new(file), &plan, &mut findings)?;
+        out_line!("Dumping {}", Path::new(file).display());
+        // Bad options are found out no earlier, as in Kafka.
+        dump(Path::new(file), &plan(&options, choice.shape)?, &mut findings)?;
     }
     findings.say(choice.shape);
     Ok(())
@@ -107,7 +108,6 @@ fn plan(options: &Options, shape: Shape) -> Result<Plan, Stop> {
 }
 
 fn dump(file: &Path, plan: &Plan, findings: &mut Findings) -> Result<(), Exception> {
-    out_line!("Dumping {}", file.display());
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let Some(dot) = name.rfind('.') else {
         let length = name.encode_utf16().count();

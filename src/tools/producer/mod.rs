@@ -6,10 +6,10 @@ mod murmur2;
 mod sender;
 pub mod settings;
 
-pub use settings::ProducerSettings;
+pub use settings::{Partitioner, ProducerSettings};
 
 use super::exception::Exception;
-use crate::common::{Offset, clock, random};
+use crate::common::{ErrorCode, Offset, clock, random};
 use accumulator::{Accumulator, PendingRecord};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -60,6 +60,8 @@ struct State {
     accumulator: Accumulator,
     /// By topic: the partition of records without a key.
     sticky: HashMap<ByteString, i32>,
+    /// By topic: whose turn it is.
+    turns: HashMap<ByteString, u64>,
     is_closing: bool,
 }
 
@@ -88,6 +90,7 @@ impl Producer {
             topics: HashMap::new(),
             accumulator: Accumulator::new(settings.batch_size, settings.linger_ms),
             sticky: HashMap::new(),
+            turns: HashMap::new(),
             is_closing: false,
         };
         let shared = Arc::new(Shared { settings, state: Mutex::new(state), changed: Condvar::new() });
@@ -142,7 +145,7 @@ impl Producer {
                 None => return Err((Exception::api("BufferExhaustedException", text), callback)),
             }
         }
-        let partition = match state.partition_of(&record, size) {
+        let partition = match state.partition_of(&record, size, settings.partitioner) {
             Ok(partition) => partition,
             Err(exception) => return Err((exception, callback)),
         };
@@ -169,9 +172,13 @@ impl Producer {
             match state.topics.get(topic) {
                 Some(TopicState::Known(leaders)) if !leaders.is_empty() => return Ok(state),
                 Some(TopicState::Invalid(exception)) => {
-                    let exception = exception.clone();
-                    state.topics.remove(topic);
-                    return Err(exception);
+                    let first = exception.clone();
+                    // Kafka says it in full once.
+                    if first.is(ErrorCode::InvalidTopicException) {
+                        let again = Exception::of_error(ErrorCode::InvalidTopicException, Some(topic));
+                        state.topics.insert(topic.clone(), TopicState::Invalid(again));
+                    }
+                    return Err(first);
                 }
                 Some(_) => {}
                 None => {
@@ -195,6 +202,11 @@ impl Producer {
         Some(waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 
+    /// True if nothing can be sent outside of a transaction.
+    pub fn is_transactional(&self) -> bool {
+        self.shared.settings.is_transactional
+    }
+
     /// Sends what waits, and ends. Later calls do nothing.
     pub fn close(&self) {
         self.shared.lock().is_closing = true;
@@ -208,8 +220,13 @@ impl Producer {
 }
 
 impl State {
-    /// Kafka's default partitioner: the given partition, else by the key, else the sticky one (KIP-480).
-    fn partition_of(&mut self, record: &ProducerRecord, size: usize) -> Result<i32, Exception> {
+    /// The given partition, else as the partitioner says.
+    fn partition_of(
+        &mut self,
+        record: &ProducerRecord,
+        size: usize,
+        partitioner: Partitioner,
+    ) -> Result<i32, Exception> {
         let Some(TopicState::Known(leaders)) = self.topics.get(&record.topic) else {
             return Err(Exception::timeout(format!("Topic {} not present in metadata.", record.topic)));
         };
@@ -225,7 +242,10 @@ impl State {
                 ),
             ));
         }
-        if let Some(key) = &record.key {
+        if partitioner == Partitioner::RoundRobin {
+            return Ok(self.next_in_turn(&record.topic));
+        }
+        if let (Some(key), Partitioner::Default) = (&record.key, partitioner) {
             return Ok((murmur2::murmur2(key) & 0x7fff_ffff) % count);
         }
         if let Some(partition) = self.sticky.get(&record.topic)
@@ -243,5 +263,15 @@ impl State {
         let partition = choice[random::below(choice.len() as u64) as usize];
         self.sticky.insert(record.topic.clone(), partition);
         Ok(partition)
+    }
+    /// The partition after the last one, among those with a leader if there are any.
+    fn next_in_turn(&mut self, topic: &ByteString) -> i32 {
+        let turn = self.turns.entry(topic.clone()).or_insert(random::below(1 << 31));
+        let now = *turn;
+        *turn = turn.wrapping_add(1);
+        let Some(TopicState::Known(leaders)) = self.topics.get(topic) else { return 0 };
+        let led: Vec<usize> = (0..leaders.len()).filter(|partition| leaders[*partition].is_some()).collect();
+        let choice = if led.is_empty() { (0..leaders.len()).collect() } else { led };
+        choice[now as usize % choice.len()] as i32
     }
 }

@@ -322,10 +322,10 @@ impl Sender<'_> {
 fn known_state(topic: &MetadataResponseTopic) -> TopicState {
     match ErrorCode::from_code(topic.error_code) {
         ErrorCode::None => {
-            let count = topic.partitions.iter().map(|p| p.partition_index + 1).max().unwrap_or(0);
-            let mut leaders: Leaders = vec![None; usize::try_from(count).unwrap_or(0)];
+            let mut leaders: Leaders = vec![None; topic.partitions.len()];
             for partition in &topic.partitions {
-                if let Ok(index) = usize::try_from(partition.partition_index) {
+                let index = usize::try_from(partition.partition_index).unwrap_or(usize::MAX);
+                if index < leaders.len() {
                     leaders[index] = Some(partition.leader_id).filter(|leader| *leader >= 0);
                 }
             }

@@ -5,7 +5,7 @@ use crate::config::Properties;
 use crate::record::Compression;
 use crate::tools::client::address::parse_bootstrap;
 use crate::tools::client::network::{bad_value, check_security, number};
-use crate::tools::client::{ClientKind, Settings};
+use crate::tools::client::{ClientKind, Settings, definitions};
 use crate::tools::exception::Exception;
 use crate::tools::output::{Level, log};
 
@@ -24,10 +24,13 @@ const USED: &[&str] = &[
     "linger.ms",
     "max.block.ms",
     "max.request.size",
+    "partitioner.class",
     "request.timeout.ms",
     "retries",
     "retry.backoff.ms",
     "security.protocol",
+    "transaction.timeout.ms",
+    "transactional.id",
 ];
 
 /// Keys that Kafka's producer knows and that make no difference to this one: names of Java classes, sizes of
@@ -45,7 +48,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "metrics.num.samples",
     "metrics.recording.level",
     "metrics.sample.window.ms",
-    "partitioner.class",
     "receive.buffer.bytes",
     "reconnect.backoff.max.ms",
     "reconnect.backoff.ms",
@@ -80,6 +82,21 @@ pub struct ProducerSettings {
     pub max_request_size: i64,
     /// Exactly once per partition and session (KIP-98).
     pub is_idempotent: bool,
+    /// `transactional.id` is set: then nothing is sent before `initTransactions`, which the tools never call.
+    pub is_transactional: bool,
+    /// How partitions are chosen.
+    pub partitioner: Partitioner,
+}
+
+/// `partitioner.class`: Kafka's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partitioner {
+    /// By key, else the sticky one (KIP-480).
+    Default,
+    /// The sticky one, whatever the key.
+    UniformSticky,
+    /// In turns, whatever the key.
+    RoundRobin,
 }
 
 impl ProducerSettings {
@@ -93,20 +110,16 @@ impl ProducerSettings {
         };
         let is_idempotent =
             properties.get("enable.idempotence").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
+        definitions::check(properties, definitions::PRODUCER, construction)?;
         let retries = number(properties, "retries", i64::from(i32::MAX))?;
-        check_idempotence(properties, is_idempotent, acks, retries)?;
-        if let Some(id) = properties.get("transactional.id") {
-            return Err(bad_value("transactional.id", id, "these tools have no transactions yet"));
-        }
-        check_security(properties)?;
+        let partitioner = partitioner(properties)?;
+        let is_transactional = properties.get("transactional.id").is_some();
+        check_idempotence(properties, is_idempotent || is_transactional, acks, retries)?;
+        check_security(properties).map_err(construction)?;
         let linger_ms = number(properties, "linger.ms", 0)?;
         let request_timeout_ms = number(properties, "request.timeout.ms", 30_000)?;
         let delivery_timeout_ms = delivery_timeout(properties, linger_ms + request_timeout_ms)?;
         let client_id = properties.get("client.id").unwrap_or("producer-1");
-        let construction = |cause: Exception| {
-            let class = "org.apache.kafka.common.KafkaException";
-            Exception::new(class, "Failed to construct kafka producer").caused_by(cause)
-        };
         let codec = properties.get("compression.type").unwrap_or("none");
         let compression =
             Compression::from_name(codec).filter(|_| codec != "uncompressed").ok_or_else(|| {
@@ -133,7 +146,27 @@ impl ProducerSettings {
             buffer_memory: number(properties, "buffer.memory", 33_554_432)?,
             max_request_size: number(properties, "max.request.size", 1_048_576)?,
             is_idempotent,
+            is_transactional,
+            partitioner,
         })
+    }
+}
+
+fn construction(cause: Exception) -> Exception {
+    let class = "org.apache.kafka.common.KafkaException";
+    Exception::new(class, "Failed to construct kafka producer").caused_by(cause)
+}
+
+fn partitioner(properties: &Properties) -> Result<Partitioner, Exception> {
+    match properties.get("partitioner.class").map(str::trim) {
+        None | Some("org.apache.kafka.clients.producer.internals.DefaultPartitioner") => {
+            Ok(Partitioner::Default)
+        }
+        Some("org.apache.kafka.clients.producer.UniformStickyPartitioner") => Ok(Partitioner::UniformSticky),
+        Some("org.apache.kafka.clients.producer.RoundRobinPartitioner") => Ok(Partitioner::RoundRobin),
+        Some(class) => {
+            Err(bad_value("partitioner.class", class, &format!("Class {class} could not be found.")))
+        }
     }
 }
 
@@ -169,9 +202,9 @@ fn delivery_timeout(properties: &Properties, needed_ms: i64) -> Result<i64, Exce
         return Ok(timeout_ms);
     }
     if properties.get("delivery.timeout.ms").is_some() {
-        return Err(config_exception(
+        return Err(construction(config_exception(
             "delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms",
-        ));
+        )));
     }
     Ok(needed_ms)
 }
