@@ -308,3 +308,46 @@ fn incremental_alter_configs() {
     }
     script.finish();
 }
+
+/// Levels of loggers (KIP-412). Which loggers there are is each broker's affair; these two exist in both.
+#[test]
+fn loggers() {
+    let mut script = Script::start("loggers", &[]);
+    let keys: &[&str] = &["root", "kafka.server.KafkaApis"];
+    for v in versions::<DescribeConfigsRequest>() {
+        let request = DescribeConfigsRequest {
+            include_synonyms: v >= 1,
+            include_documentation: v >= 3,
+            ..describe(&[(LOGGER, "0", Some(keys))])
+        };
+        script.call_sorted("show", v, &request, UNORDERED);
+    }
+    let cases: &[(&str, &str, Operations)] = &[
+        ("set", "0", &[("kafka.server.KafkaApis", SET, Some("DEBUG"))]),
+        ("set root", "0", &[("root", SET, Some("WARN"))]),
+        ("unset", "0", &[("kafka.server.KafkaApis", DELETE, None)]),
+        ("unset root", "0", &[("root", DELETE, None)]),
+        ("no level", "0", &[("root", SET, Some("LOUD"))]),
+        ("small letters", "0", &[("root", SET, Some("debug"))]),
+        ("fatal", "0", &[("kafka.server.KafkaApis", SET, Some("FATAL"))]),
+        ("unknown logger", "0", &[("no.such.logger", SET, Some("INFO"))]),
+        ("unset unknown logger", "0", &[("no.such.logger", DELETE, None)]),
+        ("append", "0", &[("root", APPEND, Some("INFO"))]),
+        ("subtract", "0", &[("root", SUBTRACT, Some("INFO"))]),
+        ("other broker", "7", &[("root", SET, Some("INFO"))]),
+        ("not a broker", "x", &[("root", SET, Some("INFO"))]),
+        ("all brokers", "", &[("root", SET, Some("INFO"))]),
+        ("back", "0", &[("root", SET, Some("INFO")), ("kafka.server.KafkaApis", SET, Some("INFO"))]),
+    ];
+    for v in versions::<IncrementalAlterConfigsRequest>() {
+        for (step, name, operations) in cases {
+            script.call(step, v, &incremental(&[(LOGGER, name, operations)]));
+            let shown = describe(&[(LOGGER, "0", Some(keys))]);
+            let response = script.exchange(4, &shown).expect("an answer");
+            let mut value = ottla::protocol::json::to_json(&response, 4);
+            super::script::sort(&mut value, UNORDERED);
+            script.note(&format!("after {step}"), v, value);
+        }
+    }
+    script.finish();
+}

@@ -163,6 +163,15 @@ fn answers() {
             &FetchRequest { min_bytes: 0, max_wait_ms: 10_000, ..fetch(&[("a", 0, 6)]) },
         );
         script.fetch("committed", v, &FetchRequest { isolation_level: 1, ..fetch(&[("a", 0, 0)]) });
+        for (step, request) in [
+            ("committed, at the end", fetch(&[("a", 0, 6)])),
+            ("committed, behind the end", fetch(&[("a", 0, 7)])),
+            ("committed, unknown", fetch(&[("nope", 0, 0)])),
+            ("committed, no bytes left", fetch(&[("many", 0, 0), ("a", 0, 0)])),
+        ] {
+            let max_bytes = if step.ends_with("left") { 1 } else { 1_000_000 };
+            script.fetch(step, v, &FetchRequest { isolation_level: 1, max_bytes, ..request });
+        }
         script.fetch("debugging", v, &FetchRequest { replica_id: -2, ..fetch(&[("a", 0, 0)]) });
         let with_unknown = fetch(&[("a", 0, 6), ("nope", 0, 0), ("empty", 0, 0)]);
         script.fetch("unknown among good", v, &with_unknown);
@@ -242,6 +251,38 @@ fn one_session(script: &mut Script, v: i16) {
     script.fetch("after that", v, &session(second, 2, nothing()));
     script.fetch("new with nothing", v, &session(0, 0, nothing()));
     script.append("empty", 0, batch(&[(None, Some("one more"))]));
+}
+
+/// Answers that are too small for all: who got something goes to the end of the line.
+#[test]
+fn partitions_take_turns() {
+    let mut script = Script::start("fetch_turns", &[]);
+    script.create_topics(&[("t", 4, &[])]);
+    for _ in 0..6 {
+        for partition in 0..4 {
+            script.append("t", partition, batch(&[(None, Some("value"))]));
+        }
+    }
+    let small = |request: FetchRequest| FetchRequest { max_bytes: 100, ..request };
+    let mut offsets = [0i64; 4];
+    let all: Vec<_> = (0..4).map(|partition| ("t", partition, 0)).collect();
+    let mut request = session(0, 0, small(fetch(&all)));
+    let mut id = 0;
+    for round in 0..14 {
+        let response = script.fetch(&format!("round {round:02}"), 11, &request);
+        id = response.session_id.max(id);
+        let mut moved = Vec::new();
+        for partition in response.responses.iter().flat_map(|topic| &topic.partition_responses) {
+            let set = received(&partition.record_set);
+            let records = describe(&set)["batches"].as_array().map_or(0, Vec::len) as i64;
+            if records > 0 {
+                offsets[partition.partition as usize] += records;
+                moved.push(("t", partition.partition, offsets[partition.partition as usize]));
+            }
+        }
+        request = session(id, round + 1, small(fetch(&moved)));
+    }
+    script.finish();
 }
 
 /// A consumer that waits gets its answer when records come, not when its time is over.

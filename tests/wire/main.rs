@@ -21,6 +21,7 @@ mod init_producer_id;
 mod list_offsets;
 mod malformed;
 mod metadata;
+mod not_leader;
 mod offset_for_leader_epoch;
 mod produce;
 mod replay;

@@ -132,6 +132,11 @@ impl Script {
         self.entries.push(Entry { step: step.to_string(), version, answer });
     }
 
+    /// The broker's port.
+    pub fn port(&self) -> i32 {
+        i32::from(self.target.port())
+    }
+
     /// A second connection.
     pub fn connect(&self) -> Wire {
         Wire::connect(&self.target.address())

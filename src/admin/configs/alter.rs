@@ -129,7 +129,8 @@ fn edited_list(op: Op, old: &str, change: &str) -> String {
     list.join(",")
 }
 
-const LEVELS: [&str; 6] = ["FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+/// In the order of Kafka's message.
+const LEVELS: [&str; 6] = ["TRACE", "ERROR", "INFO", "FATAL", "DEBUG", "WARN"];
 
 /// The logger above all.
 pub const ROOT_LOGGER: &str = "root";
