@@ -77,8 +77,8 @@ prove() {
   done
   echo "$message" | "$root/bin/kafka-console-producer.sh" --broker-list "$broker" --topic first >/dev/null
   echo "sent: $message"
-  read=$("$root/bin/kafka-console-consumer.sh" --bootstrap-server "$broker" --topic first --partition 0 \
-    --offset earliest --timeout-ms 3000 2>/dev/null | grep -Fx -- "$message") || die "the message did not come back"
+  read=$("$root/bin/kafka-console-consumer.sh" --bootstrap-server "$broker" --topic first --from-beginning \
+    --timeout-ms 3000 2>/dev/null | grep -Fx -- "$message") || die "the message did not come back"
   echo "read: $read"
 }
 
@@ -93,7 +93,7 @@ start() {
 Both run in the background, with everything they write in .run/. Try:
   bin/kafka-topics.sh --zookeeper $zookeeper --describe --topic first
   bin/kafka-console-producer.sh --broker-list $broker --topic first
-  bin/kafka-console-consumer.sh --bootstrap-server $broker --topic first --partition 0 --offset earliest
+  bin/kafka-console-consumer.sh --bootstrap-server $broker --topic first --from-beginning
   make status     make stop     rm -rf .run    (forgets everything)
 SAY
 }

@@ -44,7 +44,11 @@ fn start_logging() {
     // kafka-server-start.sh sets LOG_DIR; without it there is only standard output.
     let folder = std::env::var_os("LOG_DIR").map(PathBuf::from);
     if let Err(failed) = logging::start(folder.as_deref()) {
-        eprintln!("Cannot write log files to {folder:?}: {failed}; logging to standard output only.");
+        let folder = folder.unwrap_or_default();
+        eprintln!(
+            "Cannot write log files to {}: {failed}; logging to standard output only.",
+            folder.display()
+        );
         let _ = logging::start(None);
     }
     halt::log_panics();

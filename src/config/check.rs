@@ -30,15 +30,20 @@ pub fn load(
 /// Checks a broker's file without starting anything.
 pub fn check(path: &Path, overrides: &[String]) -> CheckReport {
     match load(path, overrides) {
-        Err(errors) => CheckReport {
-            lines: errors.iter().map(|error| format!("ERROR {error}")).collect(),
-            exit_status: 1,
-        },
+        Err(errors) => CheckReport { lines: errors.iter().map(error_line).collect(), exit_status: 1 },
         Ok((config, warnings)) => {
             let mut lines: Vec<String> = warnings.iter().map(|warning| format!("WARN {warning}")).collect();
             lines.push(summary(path, &config));
             CheckReport { lines, exit_status: 0 }
         }
+    }
+}
+
+fn error_line(error: &ConfigError) -> String {
+    match error.exception {
+        // For Kafka the name alone is the message.
+        Exception::NoSuchFile => format!("ERROR {}: no such file", error.message),
+        _ => format!("ERROR {error}"),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::replication::replica_manager::{ReplicaContext, TopicConfigs};
 use crate::replication::{ClusterPartitions, ReplicaManager, replica_manager};
 use crate::storage::{LogConfig, LogManager, LogManagerOptions, StorageError, meta_properties};
 use crate::zk::registration::Registrar;
-use crate::zk::{SessionEvents, ZkClient, ZkConfig, broker_id, cluster_id, paths, skeleton};
+use crate::zk::{SessionEvents, ZkClient, ZkConfig, ZkError, broker_id, cluster_id, paths, skeleton};
 use bytestring::ByteString;
 use log::{error, info};
 use std::collections::HashMap;
@@ -76,7 +76,12 @@ async fn connect(config: &BrokerConfig) -> Result<ZkClient, StartupError> {
         max_in_flight_requests: config.zookeeper_max_in_flight_requests,
         ..ZkConfig::new(config.zookeeper_connect.clone())
     });
-    let zk = zk.await?;
+    let zk = zk.await.inspect_err(|failed| {
+        if *failed.cause() == ZkError::ConnectionTimeout {
+            error!(target: TARGET, "No ZooKeeper serves on {} (zookeeper.connect): no answer within {} ms",
+                config.zookeeper_connect, config.zookeeper_connection_timeout_ms);
+        }
+    })?;
     info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Connected.");
     Ok(zk)
 }

@@ -69,6 +69,7 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
             producer.run(&progress);
             producer
         });
+        let _abandon = AbandonOnDrop(&progress);
         for _ in 0..rng.within(1..4) {
             progress.wait_for_more(rng.within(1..150));
             // Somewhere inside a request, not just after an answer.
@@ -99,6 +100,8 @@ struct Progress {
     acknowledged: AtomicU64,
     enough: AtomicBool,
     ended: AtomicBool,
+    /// The other thread has failed.
+    abandoned: AtomicBool,
 }
 
 impl Progress {
@@ -108,6 +111,15 @@ impl Progress {
             assert!(!self.ended.load(Ordering::SeqCst), "the producer has ended");
             (self.acknowledged.load(Ordering::SeqCst) >= goal).then_some(())
         });
+    }
+}
+
+/// Ends the producer when the thread that kills brokers panics: the test would wait for it for ever.
+struct AbandonOnDrop<'a>(&'a Progress);
+
+impl Drop for AbandonOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.abandoned.store(true, Ordering::SeqCst);
     }
 }
 
@@ -150,6 +162,7 @@ impl Producer {
     /// Until enough is acknowledged and nothing is pending.
     fn run(&mut self, progress: &Progress) {
         while !(progress.enough.load(Ordering::SeqCst) && self.pending.is_empty()) {
+            assert!(!progress.abandoned.load(Ordering::SeqCst), "the other thread has failed");
             if let Ok(wire) = Wire::try_connect(&self.address) {
                 // An error is the end of this connection: the broker was killed, or does not lead yet.
                 let _ = self.run_connection(wire, progress);
@@ -166,7 +179,7 @@ impl Producer {
         for pending in &self.pending {
             wire.try_send(self.version, &pending.request)?;
         }
-        loop {
+        while !progress.abandoned.load(Ordering::SeqCst) {
             let enough = progress.enough.load(Ordering::SeqCst);
             // Before the first acknowledgement a later batch could be taken for the first.
             let limit = if self.established.contains(&false) { 1 } else { IN_FLIGHT_MAX };
@@ -188,6 +201,7 @@ impl Producer {
             self.pending.pop_front();
             progress.acknowledged.fetch_add(1, Ordering::SeqCst);
         }
+        Ok(())
     }
 
     fn add_batch(&mut self) {
