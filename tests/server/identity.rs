@@ -14,7 +14,7 @@ fn a_second_broker_with_the_same_id_is_refused_in_kafkas_words() {
     let epoch = session.broker_epoch();
 
     // The first might be a ghost: the second waits for as long as its own session would last.
-    let mut second = Broker::prepare(&zookeeper.address(), &[("zookeeper.session.timeout.ms", "1000")]);
+    let mut second = Broker::prepare(&zookeeper.address(), &[("zookeeper.session.timeout.ms", "3000")]);
     second.launch();
     assert_eq!(second.wait_for_exit().code(), Some(1));
     let log = second.log();

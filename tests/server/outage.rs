@@ -13,7 +13,7 @@ use crate::support::{Broker, Proxy, ZooKeeper, wait_for};
 const REQUEST_TIMED_OUT: i16 = 7;
 const TOPIC_RESOURCE: i8 = 2;
 /// How long the broker lets an administrator wait for ZooKeeper.
-const PATIENCE: (&str, &str) = ("zookeeper.connection.timeout.ms", "1500");
+const PATIENCE: (&str, &str) = ("zookeeper.connection.timeout.ms", "5000");
 
 fn set_retention(broker: &Broker, topic: &str, value: &'static str) -> i16 {
     let config = AlterableConfig::default()
@@ -42,7 +42,7 @@ fn while_zookeeper_is_away_data_flows_and_administrators_get_answers() {
     // As in production: several servers, of which one is dead, and a chroot.
     let dead = crate::support::free_port();
     let connect = format!("127.0.0.1:{dead},{}/kafka/one", zookeeper.address());
-    let mut broker = Broker::start(&connect, &[PATIENCE, ("zookeeper.session.timeout.ms", "4000")]);
+    let mut broker = Broker::start(&connect, &[PATIENCE, ("zookeeper.session.timeout.ms", "8000")]);
     let mut wire = broker.connect();
     create_topic(&mut wire, "t", 1);
     let mut producer = Producer::new(&mut wire, "t");
@@ -78,12 +78,12 @@ fn while_zookeeper_is_away_data_flows_and_administrators_get_answers() {
 fn a_broker_cut_off_until_its_session_expired_registers_and_governs_again() {
     let zookeeper = ZooKeeper::start();
     let proxy = Proxy::start(zookeeper.address());
-    let mut broker = Broker::start(&proxy.address(), &[PATIENCE, ("zookeeper.session.timeout.ms", "1000")]);
+    let mut broker = Broker::start(&proxy.address(), &[PATIENCE, ("zookeeper.session.timeout.ms", "3000")]);
     let mut wire = broker.connect();
     create_topic(&mut wire, "t", 1);
     let mut producer = Producer::new(&mut wire, "t");
     let session = Session::open(&zookeeper.address());
-    for round in 1..4 {
+    for round in 1..3 {
         producer.produce(&mut wire, 10);
         let (epoch, controller_epoch) = (session.broker_epoch(), session.controller_epoch());
         proxy.cut();
@@ -94,12 +94,14 @@ fn a_broker_cut_off_until_its_session_expired_registers_and_governs_again() {
         proxy.mend();
         session.wait_for_office();
         assert!(session.broker_epoch() > epoch, "a new registration");
-        assert_eq!(session.controller_epoch(), controller_epoch + 1, "one election");
+        // On ZooKeeper 3.4 the epoch follows the office.
+        wait_for("election", || (session.controller_epoch() > controller_epoch).then_some(()));
         wait_for("leader of the new topic", || {
             (leaders(&mut wire, &format!("away-{round}")) == 1).then_some(())
         });
         create_topic(&mut broker.connect(), &format!("u-{round}"), 2);
         producer.produce(&mut wire, 10);
+        assert_eq!(session.controller_epoch(), controller_epoch + 1, "one election");
     }
     producer.check(&mut wire);
     assert!(broker.is_running());

@@ -80,6 +80,8 @@ fn the_first_broker_leaves_the_znodes_that_apache_kafka_leaves() {
     let registration = found.get_mut("/brokers/ids/1").expect("checked");
     registration.3 =
         registration.3.replace(&broker.port().to_string(), "{PORT1}").replace("127.0.0.1", "{HOST}");
+    // On ZooKeeper 3.4 it is created with its data.
+    registration.1 = registration.1.max(1);
     // The one known difference: Kafka makes this node without data first, so its version is one more.
     expected.get_mut("/latest_producer_id_block").expect("captured").1 = 0;
     assert_eq!(found, expected);
