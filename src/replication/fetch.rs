@@ -43,6 +43,8 @@ pub struct FetchLimits {
     pub one_batch_at_least: bool,
     /// Stop at the last stable offset and tell of aborted transactions.
     pub read_committed: bool,
+    /// A replica that does not lead may answer, too (KIP-392).
+    pub from_any_replica: bool,
 }
 
 /// What a partition answers.
@@ -248,7 +250,7 @@ impl FetchSet {
         while let Some(key) = self.due.pop_front() {
             let member = &mut self.members[key as usize];
             member.due = false;
-            member.look(&*self.source, &self.watcher, key, limits.read_committed);
+            member.look(&*self.source, &self.watcher, key, limits);
             let is_ready = member.has_something();
             if is_ready && !member.listed {
                 self.ready.push(key);
@@ -341,9 +343,9 @@ impl Member {
     }
 
     /// Sees where the partition stands and plans the read; watches it in any case, so that nothing is missed.
-    fn look(&mut self, source: &dyn PartitionSource, watcher: &Arc<Watcher>, key: u32, committed: bool) {
+    fn look(&mut self, source: &dyn PartitionSource, watcher: &Arc<Watcher>, key: u32, limits: &FetchLimits) {
         if let Some(partition) = self.partition.clone()
-            && self.look_into(&partition, watcher, key, committed)
+            && self.look_into(&partition, watcher, key, limits)
         {
             return;
         }
@@ -357,7 +359,7 @@ impl Member {
             self.standing = UNKNOWN;
             return;
         };
-        if !self.look_into(&partition, watcher, key, committed) {
+        if !self.look_into(&partition, watcher, key, limits) {
             self.standing = UNKNOWN;
             self.found = Found::Error(FetchError::Refused(PartitionError::StorageFailed));
         }
@@ -369,13 +371,13 @@ impl Member {
         partition: &Partition,
         watcher: &Arc<Watcher>,
         key: u32,
-        committed: bool,
+        limits: &FetchLimits,
     ) -> bool {
         let (request, hint, known) = (&self.request, self.hint, self.watch);
         let looked = partition.with_state(|state| {
             state.log.as_ref()?;
             let watch = state.watch(known, watcher, key);
-            Some((watch, look_at(state, request, hint, committed)))
+            Some((watch, look_at(state, request, hint, limits)))
         });
         let Some((watch, looked)) = looked else { return false };
         self.watch = Some(watch);
@@ -444,9 +446,13 @@ fn look_at(
     state: &mut PartitionState,
     request: &PartitionRequest,
     hint: Option<LogPosition>,
-    read_committed: bool,
+    limits: &FetchLimits,
 ) -> Looked {
-    state.check_leader(request.current_leader_epoch)?;
+    if limits.from_any_replica {
+        state.check_epoch(request.current_leader_epoch)?;
+    } else {
+        state.check_leader(request.current_leader_epoch)?;
+    }
     let log = state.log.as_mut().ok_or(PartitionError::StorageFailed)?;
     let high_watermark = state.machine.high_watermark();
     let stable = log.last_stable_offset(high_watermark);
@@ -462,13 +468,13 @@ fn look_at(
     if offset < standing.log_start_offset || offset > log.log_end().offset {
         return Err(out_of_range(log, offset));
     }
-    let upper = if read_committed { stable } else { high_watermark };
+    let upper = if limits.read_committed { stable } else { high_watermark };
     if offset >= upper.offset {
         let hint = (offset == upper.offset).then_some(upper).or(hint);
         return Ok((standing, Found::Nothing, hint));
     }
     let mut plan = log.plan_read(offset, upper).map_err(PartitionError::Read)?.with_hint(hint);
-    if read_committed {
+    if limits.read_committed {
         plan = plan.with_aborted_transactions();
     }
     // Without an exact place the bytes are not known: more than any minimum then, as Kafka answers at once

@@ -347,6 +347,15 @@ impl Partition {
 impl PartitionState {
     /// The epoch check of KIP-320: `current` is what the client believes, -1 if it does not say.
     pub fn check_leader(&self, current: LeaderEpoch) -> Result<(), PartitionError> {
+        self.check_epoch(current)?;
+        if !self.machine.is_leader() {
+            return Err(PartitionError::NotLeader);
+        }
+        Ok(())
+    }
+
+    /// The same without the question who leads.
+    pub fn check_epoch(&self, current: LeaderEpoch) -> Result<(), PartitionError> {
         if self.log.is_none() {
             return Err(PartitionError::StorageFailed);
         }
@@ -355,9 +364,6 @@ impl PartitionState {
         }
         if current > self.machine.leader_epoch() {
             return Err(PartitionError::UnknownLeaderEpoch);
-        }
-        if !self.machine.is_leader() {
-            return Err(PartitionError::NotLeader);
         }
         Ok(())
     }

@@ -78,8 +78,13 @@ struct World {
     _dir: tempfile::TempDir,
 }
 
-const LIMITS: FetchLimits =
-    FetchLimits { bytes_min: 1, bytes_max: 4000, one_batch_at_least: true, read_committed: false };
+const LIMITS: FetchLimits = FetchLimits {
+    bytes_min: 1,
+    bytes_max: 4000,
+    one_batch_at_least: true,
+    read_committed: false,
+    from_any_replica: false,
+};
 
 fn name(partition: i32) -> TopicPartition {
     TopicPartition::new(ByteString::from_static("t"), partition)

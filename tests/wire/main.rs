@@ -16,6 +16,7 @@ mod create_topics;
 mod delete_records;
 mod delete_topics;
 mod describe_log_dirs;
+mod epochs;
 mod fetch;
 mod init_producer_id;
 mod list_offsets;

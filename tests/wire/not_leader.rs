@@ -22,7 +22,7 @@ use ottla::record::builder::BatchOptions;
 const AWAY: &str = "away";
 
 /// Tells the broker what a controller would say, were there a second broker that leads the partition.
-fn tell(script: &mut Script) {
+pub fn tell(script: &mut Script) {
     let port = script.port();
     let live = |id: i32, port: i32| UpdateMetadataBroker {
         id,

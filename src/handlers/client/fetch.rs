@@ -3,7 +3,7 @@
 //! Versions 0-2 cut hard at the partition's limit; 3 brings the limit of the whole answer and at least one
 //! batch (KIP-74), 4 read_committed (KIP-98), 7 sessions (KIP-227), 9 leader epochs (KIP-320), 11 racks
 //! (KIP-392), 12 divergence. Batches in formats that a version cannot carry are converted down (0-1: magic 0,
-//! 2-3: magic 1). Left out: followers (replication is not in this release), reading from a follower.
+//! 2-3: magic 1). Left out: followers (replication is not in this release), and sending consumers to another replica.
 
 use super::down_conversion;
 use crate::common::ErrorCode;
@@ -26,6 +26,8 @@ const STORAGE_ERROR_VERSION_MIN: i16 = 6;
 const ONE_BATCH_VERSION_MIN: i16 = 3;
 /// From this version on clients know zstd (KIP-110).
 const ZSTD_VERSION_MIN: i16 = 10;
+/// From this version on consumers may read from any replica (KIP-392).
+const ANY_REPLICA_VERSION_MIN: i16 = 11;
 const READ_COMMITTED: i8 = 1;
 
 /// Starts a fetch, or continues its session.
@@ -37,6 +39,7 @@ pub fn handle(broker: &Arc<Broker>, call: Call, request: FetchRequest) -> Dispat
         bytes_max: size(asked_max.min(broker.config.fetch_max_bytes)),
         one_batch_at_least: !hard_limit,
         read_committed: request.isolation_level == READ_COMMITTED,
+        from_any_replica: call.version >= ANY_REPLICA_VERSION_MIN && request.replica_id < 0,
     };
     let wait_ms_max = i64::from(request.max_wait_ms);
     let session = session_request(request);
