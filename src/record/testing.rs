@@ -16,6 +16,13 @@ impl Rng {
         Rng(seed)
     }
 
+    /// As [`Rng::seeded`], but without a seed in the environment the same run every time.
+    pub(crate) fn fixed(test: &str, seed: u64) -> Rng {
+        let given = std::env::var("RECORD_SEED").ok().and_then(|seed| seed.parse().ok());
+        println!("{test}: RECORD_SEED={}", given.unwrap_or(seed));
+        Rng(given.unwrap_or(seed))
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -167,7 +167,8 @@ impl Node {
         for (at, op) in self.pending.iter().enumerate() {
             let lost = at >= keep && (mode < 3 || rng.below(2) == 0);
             match op {
-                DataOp::Truncate(_, before) if lost && *before >= journal => break,
+                // In the order of the journal: not without what stands before it, nor lost if a later change is not.
+                DataOp::Truncate(_, before) if *before > journal || (lost && *before == journal) => break,
                 DataOp::Write(place, bytes) if lost => {
                     // The first write that is lost may be there in part.
                     if at == keep && mode == 2 && is_log {
@@ -257,7 +258,15 @@ impl Disk {
 
     fn sync(&mut self, path: &Path) {
         match self.live.get(path) {
-            Some(Some(node)) => self.nodes[*node].sync(),
+            Some(Some(node)) => {
+                let truncation = self.nodes[*node].pending.iter().filter_map(|op| match op {
+                    DataOp::Truncate(_, before) => Some(*before),
+                    DataOp::Write(..) => None,
+                });
+                let journal = truncation.max().unwrap_or(0);
+                self.nodes[*node].sync();
+                self.commit_names(journal.saturating_sub(self.committed));
+            }
             Some(None) => {
                 let touches = |op: &(Recorded, Option<usize>)| match &op.0 {
                     Recorded::Rename(from, to) => [from, to].iter().any(|p| p.parent() == Some(path)),

@@ -7,7 +7,7 @@ use crate::storage::file::tests::{self as seam, Disk};
 
 /// Runs `steps` operations and checks one crash in each.
 fn run(test: &str, rounds: usize, steps: usize, power_failure: bool) {
-    let mut rng = Rng::seeded(test);
+    let mut rng = Rng::fixed(test, 11);
     for _ in 0..rounds {
         let root = tempfile::tempdir().expect("temporary directory");
         seam::start();
