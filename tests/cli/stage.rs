@@ -20,15 +20,6 @@ enum AnyBroker {
     Process { child: Option<Child>, start: Box<dyn Fn() -> Child>, address: String, log_dir: PathBuf },
 }
 
-/// Whether broker 1 has company that does not answer: enough for what only the controller has to know.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Company {
-    /// Replicas of topics are put on broker 1 alone.
-    None,
-    /// Brokers 2 and 3 are registered and nothing else.
-    Paper,
-}
-
 /// Where cases run.
 pub struct Stage {
     dir: TestDir,
@@ -82,16 +73,18 @@ impl Stage {
         stage
     }
 
-    /// ZooKeeper and the brokers 1 to 3, of which the last two exist on paper only unless `APACHE_KAFKA_JARS` names
-    /// a folder with the jars of Apache Kafka (three of its brokers then: that proves the tools alone), or
-    /// `CLI_CLUSTER=three` asks for three of this package.
-    pub fn cluster(company: Company) -> Stage {
+    /// ZooKeeper and brokers 1 to `count`; three if `CLI_CLUSTER=three` asks for them, or of Apache Kafka if
+    /// `APACHE_KAFKA_JARS` names a folder with its jars (that proves the tools alone). What a scenario sets up is put
+    /// on broker 1 alone if there is no other.
+    pub fn cluster(count: usize) -> Stage {
         let mut stage = Stage::empty();
         let zookeeper = ZooKeeper::start();
         stage.set("ZK", zookeeper.address());
         let jars = std::env::var("APACHE_KAFKA_JARS").ok();
-        stage.is_whole = jars.is_some() || std::env::var("CLI_CLUSTER").is_ok_and(|value| value == "three");
-        for id in 1..=if stage.is_whole { 3 } else { 1 } {
+        let wants_three = std::env::var("CLI_CLUSTER").is_ok_and(|value| value == "three");
+        stage.is_whole = count == 3 || jars.is_some() || wants_three;
+        let count = if stage.is_whole { 3 } else { count };
+        for id in 1..=count {
             let broker = match &jars {
                 Some(jars) => apache(jars, id, &zookeeper.address(), &stage.dir),
                 None => own(id, &zookeeper.address(), stage.is_whole),
@@ -102,21 +95,14 @@ impl Stage {
         }
         let all: Vec<String> = stage.brokers.iter().map(AnyBroker::address).collect();
         stage.set("BOOTSTRAP", all.join(","));
-        let expected = match (stage.is_whole, company) {
-            (false, Company::Paper) => {
-                for id in 2..=3 {
-                    register_on_paper(zookeeper.port(), id);
-                }
-                3
-            }
-            (false, Company::None) => 1,
-            (true, _) => 3,
-        };
         stage.zookeeper = Some(zookeeper);
-        wait_for("every broker", || {
-            let metadata = Wire::try_connect(&all[0]).ok()?.try_call(1, &MetadataRequest::default()).ok()?;
-            (metadata.brokers.len() == expected).then_some(())
-        });
+        for address in &all {
+            wait_for("every broker", || {
+                let metadata =
+                    Wire::try_connect(address).ok()?.try_call(1, &MetadataRequest::default()).ok()?;
+                (metadata.brokers.len() == count).then_some(())
+            });
+        }
         stage
     }
 
@@ -139,11 +125,6 @@ impl Stage {
         fs::write(stage.dir.join("afile"), "").expect("own directory");
         stage.zookeeper = Some(zookeeper);
         stage
-    }
-
-    /// True if three brokers answer.
-    pub fn is_whole(&self) -> bool {
-        self.is_whole
     }
 
     fn set(&mut self, name: &str, value: String) {
@@ -313,32 +294,9 @@ fn own(id: usize, zookeeper: &str, is_whole: bool) -> AnyBroker {
         ("broker.id", ["1", "2", "3"][id - 1]),
         ("offsets.topic.replication.factor", replicas),
         ("transaction.state.log.replication.factor", replicas),
-        // Followers on paper stay in sync.
-        ("replica.lag.time.max.ms", "3600000"),
     ];
     let settings: Vec<(&str, &str)> = SETTINGS.iter().copied().chain(own).collect();
     AnyBroker::Own(Box::new(Broker::start(zookeeper, &settings)))
-}
-
-/// Registers a broker that does not exist, for good.
-fn register_on_paper(zookeeper_port: u16, id: usize) {
-    let registration = format!(
-        r#"{{"listener_security_protocol_map":{{"PLAINTEXT":"PLAINTEXT"}},"endpoints":["PLAINTEXT://127.0.0.1:{id}"],"jmx_port":-1,"port":{id},"host":"127.0.0.1","version":4,"timestamp":"1"}}"#
-    );
-    let status = Command::new(format!("{}/zk-scripts/shell.sh", env!("CARGO_MANIFEST_DIR")))
-        .args([
-            "--port",
-            &zookeeper_port.to_string(),
-            "--",
-            "create",
-            &format!("/brokers/ids/{id}"),
-            &registration,
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(status.expect("shell.sh runs").success());
 }
 
 const SETTINGS: &[(&str, &str)] = &[
