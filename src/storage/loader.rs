@@ -194,7 +194,7 @@ impl<'a> Loader<'a> {
             active,
             log_start_offset,
             end_offset,
-            recovery_point: recovery_point.max(log_start_offset),
+            recovery_point: recovery_point.max(first_base),
             indexes_synced_below: recovery_point,
             epochs: self.epochs,
             stale_epochs,

@@ -151,7 +151,9 @@ impl Log {
             "{}Incremented log start offset to {offset} due to {why}",
             self.dir.ident()
         );
-        self.recovery_point = self.recovery_point.max(offset);
+        // Not to the log start, as in 2.8.2: what stands before it in its segment is recovered with the rest, and a
+        // torn batch there would end the log before what was flushed.
+        self.recovery_point = self.recovery_point.max(self.first_base_offset());
         self.producers.log_start_advanced(offset);
         if self.epochs.as_mut().is_some_and(|epochs| epochs.truncate_from_start(offset)) {
             self.write_epochs()?;
