@@ -16,6 +16,8 @@ pub mod metadata;
 pub mod admin;
 pub mod controller;
 pub mod replication;
+// Floor 5
+pub mod coordinator;
 // Floor 6
 pub mod handlers;
 // Floor 7

@@ -1,0 +1,3 @@
+//! Floor 5: groups and transactions.
+
+pub mod group;
