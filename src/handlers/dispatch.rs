@@ -156,8 +156,7 @@ pub fn dispatch_with<R: ApiRequest>(
     }
 }
 
-/// A handler that awaits: it runs on the background runtime, so that a client that leaves does not stop it
-/// half-way.
+/// A handler that awaits, [`in_background`].
 pub fn answer_later<R, F>(
     broker: &Arc<Broker>,
     call: Call,
@@ -173,7 +172,12 @@ where
         Err(error) => return call.unreadable(error),
     };
     let work = handle(Arc::clone(broker), call.clone(), request);
-    let task = broker.background.spawn(async move { Outcome::Reply(call.respond(&work.await)) });
+    in_background(broker, async move { Outcome::Reply(call.respond(&work.await)) })
+}
+
+/// Work that a client that leaves does not stop half-way.
+pub fn in_background(broker: &Broker, work: impl Future<Output = Outcome> + Send + 'static) -> Dispatch {
+    let task = broker.background.spawn(work);
     Dispatch::Pending(Box::pin(async move {
         task.await.unwrap_or_else(|error| Outcome::Close(format!("the handler failed: {error}")))
     }))

@@ -25,59 +25,43 @@ const fn api(key: ApiKey, max_version: i16, handle: Handle) -> Api {
     Api { key, min_version: 0, max_version, handle }
 }
 
+/// An entry whose handler takes an [`admin::AdminContext`]. A macro, because the context borrows from what the future
+/// owns.
+macro_rules! administration {
+    ($key:ident, $max_version:literal, $handler:ident) => {
+        api(ApiKey::$key, $max_version, |b, c, r| {
+            let handle = |b: Arc<Broker>, c: Call, q| async move {
+                admin::$handler::handle(b.admin_context(&c), q).await
+            };
+            answer_later(b, c, r, handle)
+        })
+    };
+}
+
 /// All of them, by key.
-pub const TABLE: &[Api] =
-    &[
-        api(ApiKey::Produce, 9, |b, c, r| dispatch_with(b, c, r, client::produce::handle)),
-        api(ApiKey::Fetch, 12, |b, c, r| dispatch_with(b, c, r, client::fetch::handle)),
-        api(ApiKey::ListOffsets, 6, |b, c, r| answer(b, c, r, client::list_offsets::handle)),
-        api(ApiKey::Metadata, 11, |b, c, r| dispatch_with(b, c, r, client::metadata::handle)),
-        api(ApiKey::LeaderAndIsr, 5, |b, c, r| answer_later(b, c, r, inter_broker::leader_and_isr::handle)),
-        api(ApiKey::StopReplica, 3, |b, c, r| answer_later(b, c, r, inter_broker::stop_replica::handle)),
-        api(ApiKey::UpdateMetadata, 7, |b, c, r| {
-            answer_later(b, c, r, inter_broker::update_metadata::handle)
-        }),
-        api(ApiKey::ApiVersions, 3, |b, c, r| answer(b, c, r, client::api_versions::handle)),
-        api(ApiKey::CreateTopics, 7, |b, c, r| {
-            answer_later(b, c, r, |b, c, q| async move {
-                admin::create_topics::handle(b.admin_context(&c), q).await
-            })
-        }),
-        api(ApiKey::DeleteTopics, 6, |b, c, r| {
-            answer_later(b, c, r, |b, c, q| async move {
-                admin::delete_topics::handle(b.admin_context(&c), q).await
-            })
-        }),
-        api(ApiKey::DeleteRecords, 2, |b, c, r| answer_later(b, c, r, client::delete_records::handle)),
-        api(ApiKey::InitProducerId, 4, |b, c, r| answer_later(b, c, r, client::init_producer_id::handle)),
-        api(ApiKey::OffsetForLeaderEpoch, 4, |b, c, r| {
-            answer(b, c, r, client::offset_for_leader_epoch::handle)
-        }),
-        api(ApiKey::DescribeConfigs, 4, |b, c, r| {
-            answer_later(b, c, r, |b, c, q| async move {
-                admin::describe_configs::handle(b.admin_context(&c), q).await
-            })
-        }),
-        api(ApiKey::AlterConfigs, 2, |b, c, r| {
-            answer_later(b, c, r, |b, c, q| async move {
-                admin::alter_configs::handle(b.admin_context(&c), q).await
-            })
-        }),
-        api(ApiKey::DescribeLogDirs, 2, |b, c, r| {
-            answer(b, c, r, |b, _, q| admin::describe_log_dirs::handle(b.log_dirs(), &q))
-        }),
-        api(ApiKey::CreatePartitions, 3, |b, c, r| {
-            answer_later(b, c, r, |b, c, q| async move {
-                admin::create_partitions::handle(b.admin_context(&c), q).await
-            })
-        }),
-        api(ApiKey::IncrementalAlterConfigs, 1, |b, c, r| {
-            answer_later(b, c, r, |b, c, q| async move {
-                admin::incremental_alter_configs::handle(b.admin_context(&c), q).await
-            })
-        }),
-        api(ApiKey::DescribeCluster, 0, |b, c, r| answer(b, c, r, client::describe_cluster::handle)),
-    ];
+pub const TABLE: &[Api] = &[
+    api(ApiKey::Produce, 9, |b, c, r| dispatch_with(b, c, r, client::produce::handle)),
+    api(ApiKey::Fetch, 12, |b, c, r| dispatch_with(b, c, r, client::fetch::handle)),
+    api(ApiKey::ListOffsets, 6, |b, c, r| answer(b, c, r, client::list_offsets::handle)),
+    api(ApiKey::Metadata, 11, |b, c, r| dispatch_with(b, c, r, client::metadata::handle)),
+    api(ApiKey::LeaderAndIsr, 5, |b, c, r| answer_later(b, c, r, inter_broker::leader_and_isr::handle)),
+    api(ApiKey::StopReplica, 3, |b, c, r| answer_later(b, c, r, inter_broker::stop_replica::handle)),
+    api(ApiKey::UpdateMetadata, 7, |b, c, r| answer_later(b, c, r, inter_broker::update_metadata::handle)),
+    api(ApiKey::ApiVersions, 3, |b, c, r| answer(b, c, r, client::api_versions::handle)),
+    administration!(CreateTopics, 7, create_topics),
+    administration!(DeleteTopics, 6, delete_topics),
+    api(ApiKey::DeleteRecords, 2, |b, c, r| answer_later(b, c, r, client::delete_records::handle)),
+    api(ApiKey::InitProducerId, 4, |b, c, r| answer_later(b, c, r, client::init_producer_id::handle)),
+    api(ApiKey::OffsetForLeaderEpoch, 4, |b, c, r| answer(b, c, r, client::offset_for_leader_epoch::handle)),
+    administration!(DescribeConfigs, 4, describe_configs),
+    administration!(AlterConfigs, 2, alter_configs),
+    api(ApiKey::DescribeLogDirs, 2, |b, c, r| {
+        answer(b, c, r, |b, _, q| admin::describe_log_dirs::handle(b.log_dirs(), &q))
+    }),
+    administration!(CreatePartitions, 3, create_partitions),
+    administration!(IncrementalAlterConfigs, 1, incremental_alter_configs),
+    api(ApiKey::DescribeCluster, 0, |b, c, r| answer(b, c, r, client::describe_cluster::handle)),
+];
 
 /// The entry of a key.
 pub fn find(key: ApiKey) -> Option<&'static Api> {

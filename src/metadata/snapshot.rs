@@ -4,6 +4,7 @@
 //! as a whole and merges partitions; leader -2 removes a partition.
 
 use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch, Uuid};
+use crate::config::SecurityProtocol;
 use crate::protocol::messages::update_metadata::{
     UpdateMetadataBroker, UpdateMetadataPartitionState, UpdateMetadataRequest,
 };
@@ -173,12 +174,8 @@ fn node(broker: &UpdateMetadataBroker) -> BrokerNode {
 
 /// Before listener names (request version 3) a listener was its protocol.
 fn protocol_name(security_protocol: i16) -> ByteString {
-    ByteString::from_static(match security_protocol {
-        1 => "SSL",
-        2 => "SASL_PLAINTEXT",
-        3 => "SASL_SSL",
-        _ => "PLAINTEXT",
-    })
+    let known = usize::try_from(security_protocol).ok().and_then(|id| SecurityProtocol::ALL.get(id));
+    ByteString::from_static(known.unwrap_or(&SecurityProtocol::Plaintext).name())
 }
 
 fn partition(state: &UpdateMetadataPartitionState) -> PartitionMetadata {

@@ -289,6 +289,14 @@ pub struct BatchInfo {
     pub records_count: i32,
 }
 
+/// True if `bytes` begin with a valid header of a v2 batch that is part of a transaction. Tells without parsing it of
+/// the many that are not.
+pub fn is_transactional(bytes: &[u8]) -> bool {
+    bytes.len() >= V2_HEADER_SIZE
+        && i16_at(bytes, ATTRIBUTES_AT) & TRANSACTIONAL_BIT != 0
+        && BatchInfo::parse(bytes).is_ok_and(|info| info.is_transactional())
+}
+
 impl BatchInfo {
     /// Reads the header of the batch that begins at `bytes[0]`. Needs the header only ([`V2_HEADER_SIZE`]
     /// bytes, or 18 and 26 of v0 and v1), not the records, and checks no checksum: see [`check_crc`].

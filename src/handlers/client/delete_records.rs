@@ -4,6 +4,7 @@
 //! waits until the followers' log starts have moved, which comes with replication.
 
 use crate::common::ErrorCode;
+use crate::common::topic_name::is_internal;
 use crate::handlers::dispatch::{Broker, Call};
 use crate::handlers::errors::{not_hosted_code, partition_error_code};
 use crate::protocol::messages::delete_records::{
@@ -15,7 +16,6 @@ use std::sync::Arc;
 
 const TO_HIGH_WATERMARK: i64 = -1;
 const FAILED: i64 = -1;
-const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
 
 /// Moves the log starts.
 pub async fn handle(broker: Arc<Broker>, _: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
@@ -45,7 +45,7 @@ fn delete(broker: &Broker, request: DeleteRecordsRequest) -> DeleteRecordsRespon
 }
 
 fn delete_one(broker: &Broker, topic: &str, asked: &DeleteRecordsPartition) -> Result<i64, ErrorCode> {
-    if INTERNAL_TOPICS.contains(&topic) {
+    if is_internal(topic) {
         return Err(ErrorCode::InvalidTopicException);
     }
     let partition = broker

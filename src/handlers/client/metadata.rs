@@ -8,8 +8,9 @@
 //! A broker that has just started knows nothing yet. Kafka then answers without brokers and topics, and a client
 //! that has just seen its topic takes it for deleted; here the answer waits a little for the controller.
 
+use crate::common::topic_name::is_internal;
 use crate::common::{ErrorCode, clock};
-use crate::handlers::dispatch::{Broker, Call};
+use crate::handlers::dispatch::{Broker, Call, in_background};
 use crate::handlers::operations;
 use crate::metadata::{ClusterSnapshot, PartitionMetadata, TopicMetadata};
 use crate::network::{Dispatch, Outcome};
@@ -25,7 +26,6 @@ const LISTENER_ERROR_VERSION_MIN: i16 = 6;
 /// From this version on replicas that are down are listed all the same.
 const ALL_REPLICAS_VERSION_MIN: i16 = 1;
 const TOPIC_ID_VERSION_MIN: i16 = 10;
-const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
 
 /// How long the first answers wait for the controller to tell this broker about the cluster.
 const FIRST_UPDATE_WAIT_MS: i64 = 2_000;
@@ -87,7 +87,7 @@ fn answer(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dispatc
         return reply(broker, &call, &cluster, topics, operations);
     }
     let background = Arc::clone(broker);
-    let task = broker.background.spawn(async move {
+    in_background(broker, async move {
         for name in missing {
             // A name of its own: the request's frame need not wait for ZooKeeper.
             let code = background.admin.auto_create(&name, &background.metadata.current()).await;
@@ -95,10 +95,7 @@ fn answer(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dispatc
         }
         let cluster = background.metadata.current();
         Outcome::Reply(call.respond(&response(&background, &call, &cluster, topics, operations)))
-    });
-    Dispatch::Pending(Box::pin(async move {
-        task.await.unwrap_or_else(|error| Outcome::Close(format!("topic creation failed: {error}")))
-    }))
+    })
 }
 
 fn wanted(call: &Call, request: MetadataRequest) -> Wanted {
@@ -185,7 +182,7 @@ fn response(
 }
 
 fn failed_topic(name: &ByteString, code: ErrorCode) -> MetadataResponseTopic {
-    let is_internal = INTERNAL_TOPICS.contains(&&**name);
+    let is_internal = is_internal(name);
     MetadataResponseTopic { error_code: code.code(), name: name.clone(), is_internal, ..Default::default() }
 }
 
@@ -200,7 +197,7 @@ fn describe(
     MetadataResponseTopic {
         name: name.clone(),
         topic_id: topic.topic_id,
-        is_internal: INTERNAL_TOPICS.contains(&&**name),
+        is_internal: is_internal(name),
         partitions: partitions.collect(),
         ..Default::default()
     }

@@ -4,16 +4,16 @@
 //! answer forms when all partitions have answered. Versions 0-2 take any message format, from 3 on exactly
 //! one v2 batch per partition (KIP-98); 7 brings zstd (KIP-110), 8 errors per record (KIP-467).
 
+use crate::common::topic_name::is_internal;
 use crate::common::{ErrorCode, Offset};
 use crate::handlers::dispatch::{Broker, Call};
 use crate::handlers::errors::{not_hosted_code, partition_error_code};
-use crate::metadata::ClusterSnapshot;
 use crate::network::{Dispatch, Outcome};
 use crate::protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
     ProduceResponse, TopicProduceResponse,
 };
-use crate::record::batch::{BatchError, BatchInfo, size_and_magic};
+use crate::record::batch::{BatchError, is_transactional, size_and_magic};
 use crate::record::validator::{PreparedBatches, RecordError, RequestFormat, prepare_client_records};
 use crate::replication::partition::{Append, RequiredAcks};
 use crate::replication::ticket::{AppendResult, Ticket, TicketWait};
@@ -24,8 +24,7 @@ use log::debug;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Topics that only coordinators write; an admin client may (KAFKA-6569).
-const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+/// Only coordinators write internal topics; an admin client may, too (KAFKA-6569).
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 /// From this version on clients know KAFKA_STORAGE_ERROR.
 const STORAGE_ERROR_VERSION_MIN: i16 = 4;
@@ -108,11 +107,12 @@ fn check_heads(request: &ProduceRequest) -> Result<(), Refusal> {
             Ok((size_bytes, _)) if i32::try_from(size_bytes).is_err() => {
                 return Err(ErrorCode::UnknownServerError.into());
             }
-            Ok((size_bytes, 2)) if size_bytes <= records.len() => {
-                let is_transactional = BatchInfo::parse(records).is_ok_and(|info| info.is_transactional());
-                if is_transactional && request.transactional_id.is_none() {
-                    return Err(ErrorCode::TransactionalIdAuthorizationFailed.into());
-                }
+            Ok((size_bytes, 2))
+                if size_bytes <= records.len()
+                    && request.transactional_id.is_none()
+                    && is_transactional(records) =>
+            {
+                return Err(ErrorCode::TransactionalIdAuthorizationFailed.into());
             }
             _ => {}
         }
@@ -157,7 +157,6 @@ fn prepare(
 ) -> (ProduceResponse, SmallVec<[Accepted; 1]>) {
     let mut response = ProduceResponse::default();
     let mut accepted = SmallVec::new();
-    let cluster = broker.metadata.current();
     let mut slot = 0;
     for topic in request.topic_data {
         if topic.partition_data.is_empty() {
@@ -169,7 +168,7 @@ fn prepare(
                 PartitionProduceResponse { index: data.index, base_offset: -1, ..Default::default() };
             let place = (response.responses.len(), answers.len());
             let attempt = acks.map_err(Refusal::from).and_then(|acks| {
-                let (partition, batches) = accept(broker, call, &cluster, &topic.name, data)?;
+                let (partition, batches) = accept(broker, call, &topic.name, data)?;
                 let append = Append { batches, acks, ticket: Arc::clone(ticket), slot };
                 Ok(Accepted { place, partition, append })
             });
@@ -192,17 +191,16 @@ fn prepare(
 fn accept(
     broker: &Broker,
     call: &Call,
-    cluster: &ClusterSnapshot,
     topic: &ByteString,
     data: PartitionProduceData,
 ) -> Result<(Arc<Partition>, PreparedBatches), Refusal> {
-    if INTERNAL_TOPICS.contains(&&**topic) && call.client_id.as_deref() != Some(ADMIN_CLIENT_ID) {
+    if is_internal(topic) && call.client_id.as_deref() != Some(ADMIN_CLIENT_ID) {
         return Err(ErrorCode::InvalidTopicException.into());
     }
     let partition = broker
         .replicas
         .find(topic, data.index)
-        .ok_or_else(|| Refusal::from(not_hosted_code(cluster, topic, data.index)))?;
+        .ok_or_else(|| Refusal::from(not_hosted_code(&broker.metadata.current(), topic, data.index)))?;
     let records = data.records.ok_or_else(|| Refusal {
         log_start_offset: log_start_offset(&partition),
         ..Refusal::from(ErrorCode::UnknownServerError)
