@@ -1,6 +1,6 @@
 //! Classes that are no command of ours, out of an Apache Kafka or ZooKeeper installation, if there is one.
 
-use super::run_class::Launch;
+use super::run_class::{Launch, start, words_of_script};
 use crate::tools::{Outcome, Stop};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,12 +16,8 @@ const HEAP: &str = "-Xmx256M";
 
 /// `zookeeper-server-start.sh [-daemon] zookeeper.properties`; the first word is the script's path.
 pub fn zookeeper_start(args: &[String]) -> Outcome {
-    let script = args.first().map_or("zookeeper-server-start.sh", String::as_str);
-    let words = args.get(1..).unwrap_or_default();
-    if words.is_empty() {
-        out_line!("USAGE: {script} [-daemon] zookeeper.properties");
-        return Err(Stop::Exit(1));
-    }
+    let (script, words) =
+        words_of_script(args, "zookeeper-server-start.sh", "[-daemon] zookeeper.properties")?;
     let is_daemon = words[0] == "-daemon";
     let launch = Launch {
         is_daemon,
@@ -29,21 +25,20 @@ pub fn zookeeper_start(args: &[String]) -> Outcome {
         class: "org.apache.zookeeper.server.quorum.QuorumPeerMain".to_string(),
         args: words[usize::from(is_daemon)..].to_vec(),
     };
-    super::run_class::start(Path::new(script), launch)
+    start(Path::new(script), launch)
 }
 
 /// `zookeeper-shell.sh zookeeper_host:port[/path] [args...]`; the first word is the script's path.
 pub fn zookeeper_shell(args: &[String]) -> Outcome {
-    let script = args.first().map_or("zookeeper-shell.sh", String::as_str);
-    let words = args.get(1..).unwrap_or_default();
-    if words.is_empty() {
-        out_line!("USAGE: {script} zookeeper_host:port[/path] [-zk-tls-config-file file] [args...]");
-        return Err(Stop::Exit(1));
-    }
+    let (script, words) = words_of_script(
+        args,
+        "zookeeper-shell.sh",
+        "zookeeper_host:port[/path] [-zk-tls-config-file file] [args...]",
+    )?;
     let mut args = vec!["-server".to_string()];
     args.extend_from_slice(words);
     let launch = Launch { class: SHELL.0.to_string(), args, ..Launch::default() };
-    super::run_class::start(Path::new(script), launch)
+    start(Path::new(script), launch)
 }
 
 /// The command that runs a class in a JVM; says why there is none.

@@ -68,15 +68,30 @@ pub fn run(args: &[String]) -> Outcome {
     start(Path::new(script), launch)
 }
 
+/// The path of a script, which is the first word, and the words behind it; without any its usage.
+pub(super) fn words_of_script<'a>(
+    args: &'a [String],
+    name: &'a str,
+    usage: &str,
+) -> Result<(&'a str, &'a [String]), Stop> {
+    let script = args.first().map_or(name, String::as_str);
+    match args.get(1..).unwrap_or_default() {
+        [] => {
+            out_line!("USAGE: {script} {usage}");
+            Err(Stop::Exit(1))
+        }
+        words => Ok((script, words)),
+    }
+}
+
 /// `kafka-server-start.sh [-daemon] server.properties [--override property=value]*`; the first word is the
 /// script's path.
 pub fn server_start(args: &[String]) -> Outcome {
-    let script = args.first().map_or("kafka-server-start.sh", String::as_str);
-    let words = args.get(1..).unwrap_or_default();
-    if words.is_empty() {
-        out_line!("USAGE: {script} [-daemon] server.properties [--override property=value]*");
-        return Err(Stop::Exit(1));
-    }
+    let (script, words) = words_of_script(
+        args,
+        "kafka-server-start.sh",
+        "[-daemon] server.properties [--override property=value]*",
+    )?;
     let is_daemon = words[0] == "-daemon";
     let extra = std::env::var("EXTRA_ARGS").unwrap_or_else(|_| "-name kafkaServer -loggc".to_string());
     let mut all: Vec<String> = extra.split_whitespace().map(str::to_string).collect();
