@@ -15,6 +15,7 @@ pub fn partition_error_code(error: &PartitionError) -> ErrorCode {
         PartitionError::NotEnoughReplicas => ErrorCode::NotEnoughReplicas,
         PartitionError::NotEnoughReplicasAfterAppend => ErrorCode::NotEnoughReplicasAfterAppend,
         PartitionError::TimedOut => ErrorCode::RequestTimedOut,
+        PartitionError::Records(code) => *code,
         PartitionError::Append(refused) => refused.code(),
         PartitionError::Read(ReadError::OffsetOutOfRange { .. }) => ErrorCode::OffsetOutOfRange,
         PartitionError::Read(ReadError::UnsupportedForMessageFormat) => {

@@ -1,5 +1,6 @@
 //! Why a partition refused.
 
+use crate::common::ErrorCode;
 use crate::storage::{AppendError, ReadError};
 use std::fmt;
 
@@ -20,6 +21,8 @@ pub enum PartitionError {
     NotEnoughReplicasAfterAppend,
     /// The wait for replicas took longer than the request allows.
     TimedOut,
+    /// The batches of a coordinator are not valid for the topic (too large, say).
+    Records(ErrorCode),
     /// The log refused the batches.
     Append(AppendError),
     /// The log has no such offset.
@@ -38,6 +41,7 @@ impl fmt::Display for PartitionError {
                 f.write_str("too few in-sync replicas after append")
             }
             PartitionError::TimedOut => f.write_str("timed out"),
+            PartitionError::Records(code) => f.write_str(code.name()),
             PartitionError::Append(e) => write!(f, "{e}"),
             PartitionError::Read(e) => write!(f, "{e}"),
         }

@@ -13,7 +13,7 @@ use crate::common::halt::HaltOnPanic;
 use crate::common::{LeaderEpoch, Offset, TopicPartition, Uuid, clock};
 use crate::record::Compression;
 use crate::record::batch::PreparedBatch;
-use crate::record::validator::{RequestFormat, ValidationRules};
+use crate::record::validator::{Origin, RequestFormat, ValidationRules};
 use crate::storage::{AppendOrigin, FlushDone, FlushJob, LeaderAppend, Log, LogPosition, StorageError};
 use arc_swap::ArcSwap;
 use log::error;
@@ -34,11 +34,25 @@ pub enum RequiredAcks {
     All,
 }
 
+/// Who appends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Appender {
+    /// A produce request.
+    Client,
+    /// A coordinator on this broker, whose state is of this leader epoch: under another it must not append.
+    Coordinator {
+        /// The epoch.
+        leader_epoch: LeaderEpoch,
+    },
+}
+
 /// One request's batches for this partition, with its place on the request's ticket.
 #[derive(Debug)]
 pub struct Append {
     /// Validated batches.
     pub batches: SmallVec<[PreparedBatch; 1]>,
+    /// Who appends them.
+    pub appender: Appender,
     /// What the request waits for.
     pub acks: RequiredAcks,
     /// The request.
@@ -51,6 +65,7 @@ pub struct Append {
 #[derive(Clone, Debug)]
 pub struct AppendSettings {
     rules: [ValidationRules; REQUEST_FORMATS.len()],
+    coordinator_rules: ValidationRules,
     min_in_sync_replicas: usize,
     /// `message.downconversion.enable`: batches may be converted for clients that are too old for them.
     pub converts_down: bool,
@@ -63,12 +78,24 @@ impl AppendSettings {
     /// `rules` of any request format, `min.insync.replicas`, `message.downconversion.enable`.
     pub fn new(rules: &ValidationRules, min_in_sync_replicas: usize, converts_down: bool) -> AppendSettings {
         let of = |request_format| ValidationRules { request_format, ..rules.clone() };
-        AppendSettings { rules: REQUEST_FORMATS.map(of), min_in_sync_replicas, converts_down }
+        let coordinator_rules =
+            ValidationRules { origin: Origin::Coordinator, ..of(RequestFormat::AnyBatches) };
+        AppendSettings {
+            rules: REQUEST_FORMATS.map(of),
+            coordinator_rules,
+            min_in_sync_replicas,
+            converts_down,
+        }
     }
 
     /// True if `compression.type` makes all batches zstd.
     pub fn compresses_with_zstd(&self) -> bool {
         self.rules[0].target_compression == Some(Compression::Zstd)
+    }
+
+    /// The rules for what coordinators append.
+    pub fn coordinator_rules(&self) -> &ValidationRules {
+        &self.coordinator_rules
     }
 
     /// The rules for a request.
@@ -299,6 +326,12 @@ impl Partition {
         Ok(())
     }
 
+    /// Reports that the directory of this partition failed.
+    pub(super) fn storage_failed(&self, failure: &StorageError) -> PartitionError {
+        self.context.storage_failed(failure);
+        PartitionError::StorageFailed
+    }
+
     /// Ends a watch.
     pub fn unwatch(&self, id: WatchId) {
         self.lock().watches.remove(id);
@@ -392,15 +425,23 @@ impl PartitionState {
         }
         let mut group = Vec::with_capacity(appends.len());
         let mut requests = Vec::with_capacity(appends.len());
+        let epoch = self.machine.leader_epoch();
         for append in appends {
+            let origin = match append.appender {
+                Appender::Client => AppendOrigin::Client,
+                Appender::Coordinator { leader_epoch } if leader_epoch == epoch => AppendOrigin::Coordinator,
+                Appender::Coordinator { .. } => {
+                    due.answers.push((append.ticket, append.slot, Err(PartitionError::NotLeader)));
+                    continue;
+                }
+            };
             if too_few && append.acks == RequiredAcks::All {
                 due.answers.push((append.ticket, append.slot, Err(PartitionError::NotEnoughReplicas)));
                 continue;
             }
-            group.push(LeaderAppend::new(append.batches, AppendOrigin::Client));
+            group.push(LeaderAppend::new(append.batches, origin));
             requests.push((append.acks, append.ticket, append.slot));
         }
-        let epoch = self.machine.leader_epoch();
         if let Err(error) = log.append_as_leader(&mut group, epoch, clock::now_ms()) {
             let failed = PartitionError::StorageFailed;
             due.answers.extend(requests.into_iter().map(|(_, t, slot)| (t, slot, Err(failed.clone()))));

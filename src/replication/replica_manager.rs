@@ -1,5 +1,6 @@
 //! The partitions of this broker: assigned by the controller, found by the handlers.
 
+use super::coordination::PartitionListener;
 use super::error::PartitionError;
 use super::fetch::PartitionSource;
 use super::partition::{AppendSettings, Partition};
@@ -106,6 +107,7 @@ pub struct ReplicaManager {
     applying: Mutex<()>,
     controller_epoch: AtomicI32,
     high_watermarks: HashMap<TopicPartition, Offset>,
+    listeners: RwLock<Vec<(&'static str, Arc<dyn PartitionListener>)>>,
 }
 
 impl ReplicaManager {
@@ -124,6 +126,20 @@ impl ReplicaManager {
             applying: Mutex::new(()),
             controller_epoch: AtomicI32::new(0),
             high_watermarks,
+            listeners: RwLock::default(),
+        }
+    }
+
+    /// Has `listener` told what becomes of the partitions of `topic`. Called before the controller's first
+    /// decision arrives.
+    pub fn listen(&self, topic: &'static str, listener: Arc<dyn PartitionListener>) {
+        self.listeners.write().expect("no panic while listeners are locked").push((topic, listener));
+    }
+
+    fn tell(&self, name: &TopicPartition, what: impl Fn(&dyn PartitionListener)) {
+        let listeners = self.listeners.read().expect("no panic while listeners are locked");
+        for (_, listener) in listeners.iter().filter(|(topic, _)| *topic == &*name.topic) {
+            what(&**listener);
         }
     }
 
@@ -187,11 +203,23 @@ impl ReplicaManager {
             partition.become_follower(&assignment.state)
         };
         match decided {
-            Ok(Decision::Accepted) => Ok(()),
+            Ok(Decision::Accepted) => {
+                self.tell_role(partition, &assignment.state);
+                Ok(())
+            }
             Ok(Decision::Stale) => Err(AssignmentError::Stale),
             Ok(Decision::NotAReplica) => Err(AssignmentError::NotAReplica),
             Err(_) => Err(AssignmentError::StorageFailed),
         }
+    }
+
+    fn tell_role(&self, partition: Arc<Partition>, decision: &LeadershipState) {
+        let (name, epoch) = (partition.name.clone(), decision.leader_epoch);
+        let leads = decision.leader == self.context.broker_id;
+        self.tell(&name, |listener| match leads {
+            true => listener.became_leader(Arc::clone(&partition), epoch),
+            false => listener.became_follower(name.partition, epoch),
+        });
     }
 
     fn check_topic_id(&self, partition: &Partition, topic_id: Option<Uuid>) -> Result<(), AssignmentError> {
@@ -254,6 +282,7 @@ impl ReplicaManager {
         }
         let log = partition.take_log(&PartitionError::NotLeader).ok_or(StopError::StorageFailed)?;
         self.forget(&stop.name);
+        self.tell(&stop.name, |listener| listener.stopped(stop.name.partition));
         self.logs.delete(log).map_err(|failure| self.stop_failed(&failure))
     }
 
@@ -299,6 +328,7 @@ impl ReplicaManager {
             });
             if there {
                 drop(partition.take_log(&PartitionError::StorageFailed));
+                self.tell(&partition.name, |listener| listener.stopped(partition.name.partition));
                 failed.push(partition.name.clone());
             }
         }

@@ -3,11 +3,11 @@
 
 use super::fetch::{FetchLimits, PartitionRequest};
 use super::fetch_session::{FetchSessions, FetchWait, Fetched, SessionError, SessionRequest};
-use super::partition::{Append, RequiredAcks};
+use super::partition::{Append, Appender, RequiredAcks};
 use super::partition_machine::LeadershipState;
 use super::replica_manager::{Assignment, ReplicaContext, Stop, log_config};
 use super::ticket::{Ticket, TicketWait};
-use super::{ClusterPartitions, Partition, ReplicaManager};
+use super::{ClusterPartitions, Partition, PartitionError, ReplicaManager};
 use crate::common::{TopicPartition, clock, random};
 use crate::config::properties::Properties;
 use crate::config::{BrokerConfig, TopicConfig};
@@ -156,16 +156,17 @@ impl World {
             known.push(value);
         }
         let records = batch.build().expect("a batch");
-        let settings = partition.settings();
-        let rules = settings.rules(RequestFormat::OneBatch);
-        let batches = prepare_client_records(&records, rules, clock::now_ms()).expect("valid records");
-        let ticket = Ticket::new(1);
-        partition.enqueue(Append { batches, acks: RequiredAcks::All, ticket: Arc::clone(&ticket), slot: 0 });
-        let mut wait = TicketWait::new(ticket, None);
-        let Poll::Ready(results) = Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop())) else {
-            panic!("alone in the ISR, an append is committed when it is written")
+        let result = match self.rng.below(4) {
+            0 => {
+                let epoch = partition.with_state(|state| state.machine.leader_epoch());
+                let stale = partition.append_as_coordinator(records.clone(), epoch - 1, LONG_MS);
+                assert!(matches!(now(stale), Some(Err(PartitionError::NotLeader))));
+                now(partition.append_as_coordinator(records, epoch, LONG_MS))
+            }
+            _ => now(append(&partition, &records)).and_then(|mut results| results[0].take()),
         };
-        let result = results[0].clone().expect("an answer").expect("a success");
+        let result =
+            result.expect("alone in the ISR, an append is committed when it is written").expect("a success");
         assert_eq!(result.base_offset, base_offset);
         self.check_woken(number);
     }
@@ -261,6 +262,24 @@ impl World {
         }
     }
 
+    /// What a coordinator would load is what was written.
+    fn load(&mut self) {
+        let number = self.rng.partition();
+        let (partition, mut found) = (self.partition(number), Vec::new());
+        loop {
+            let max_bytes = 1 + self.rng.below(3000);
+            let bytes = partition.read_for_loading(found.len() as i64, max_bytes).expect("a read");
+            let records = read_all(&bytes, &Limits::default()).expect("whole batches");
+            if records.is_empty() {
+                break;
+            }
+            let value =
+                |value: Option<Bytes>| String::from_utf8(value.expect("a value").to_vec()).expect("text");
+            found.extend(records.into_iter().map(|record| value(record.value)));
+        }
+        assert_eq!(found, self.model[&number]);
+    }
+
     /// Another topic of the same name: the sets find the new partition, nobody reads the old one.
     fn replace(&mut self) {
         let number = self.rng.partition();
@@ -272,6 +291,25 @@ impl World {
         for client in self.clients.iter_mut().filter(|client| client.positions.contains_key(&number)) {
             *client = Client::default();
         }
+    }
+}
+
+/// A client's append.
+fn append(partition: &Arc<Partition>, records: &Bytes) -> TicketWait {
+    let settings = partition.settings();
+    let rules = settings.rules(RequestFormat::OneBatch);
+    let batches = prepare_client_records(records, rules, clock::now_ms()).expect("valid records");
+    let ticket = Ticket::new(1);
+    let (appender, acks) = (Appender::Client, RequiredAcks::All);
+    partition.enqueue(Append { batches, appender, acks, ticket: Arc::clone(&ticket), slot: 0 });
+    TicketWait::new(ticket, None)
+}
+
+/// The result, if it is there without waiting.
+fn now<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    match Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
     }
 }
 
@@ -314,10 +352,11 @@ fn what_is_produced_is_fetched_and_nobody_sleeps_through_it() {
         for _ in 0..STEPS {
             match world.rng.below(100) {
                 0..40 => world.produce(),
-                40..99 => {
+                40..98 => {
                     let who = world.rng.below(CLIENTS);
                     world.fetch(who);
                 }
+                98 => world.load(),
                 _ => world.replace(),
             }
         }

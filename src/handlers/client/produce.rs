@@ -15,7 +15,7 @@ use crate::protocol::messages::produce::{
 };
 use crate::record::batch::{BatchError, is_transactional, size_and_magic};
 use crate::record::validator::{PreparedBatches, RecordError, RequestFormat, prepare_client_records};
-use crate::replication::partition::{Append, RequiredAcks};
+use crate::replication::partition::{Append, Appender, RequiredAcks};
 use crate::replication::ticket::{AppendResult, Ticket, TicketWait};
 use crate::replication::{Partition, PartitionError};
 use crate::storage::Log;
@@ -169,7 +169,8 @@ fn prepare(
             let place = (response.responses.len(), answers.len());
             let attempt = acks.map_err(Refusal::from).and_then(|acks| {
                 let (partition, batches) = accept(broker, call, &topic.name, data)?;
-                let append = Append { batches, acks, ticket: Arc::clone(ticket), slot };
+                let (appender, ticket) = (Appender::Client, Arc::clone(ticket));
+                let append = Append { batches, appender, acks, ticket, slot };
                 Ok(Accepted { place, partition, append })
             });
             match attempt {
