@@ -12,6 +12,7 @@ pub mod storage;
 pub mod zk;
 // Floor 3
 pub mod metadata;
+pub mod quota;
 // Floor 4
 pub mod admin;
 pub mod controller;
