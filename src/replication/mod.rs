@@ -2,13 +2,15 @@
 //!
 //! [`partition_machine`] decides (role, high watermark); [`partition`] owns machine and log behind one
 //! mutex; [`drain`] coalesces appends; [`fetch`] reads, and waits without polling ([`watch`]);
-//! [`coordination`] serves coordinators; [`fetch_session`] keeps KIP-227 sessions; [`replica_manager`] is the list of all partitions.
+//! [`coordination`] serves coordinators; [`fetch_session`] keeps KIP-227 sessions; [`fetcher`] copies from leaders;
+//! [`replica_manager`] is the list of all partitions.
 
 pub mod coordination;
 pub mod drain;
 pub mod error;
 pub mod fetch;
 pub mod fetch_session;
+pub mod fetcher;
 pub mod partition;
 pub mod partition_machine;
 pub mod replica_manager;

@@ -4,6 +4,8 @@
 //! and served after it is released. A flush that acknowledgements depend on runs on a blocking thread;
 //! what is appended meanwhile waits for the next one (group commit).
 
+mod follower;
+
 use super::error::PartitionError;
 use super::partition_machine::{Decision, LeadershipState, PartitionMachine};
 use super::ticket::{AppendResult, Appended, Ticket};

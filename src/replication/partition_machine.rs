@@ -159,6 +159,16 @@ impl PartitionMachine {
         true
     }
 
+    /// The leader's high watermark, bounded by the local log end. It does not go back, though a new leader may know
+    /// less than the old one: what was committed stays so. True if it moved.
+    pub fn follow_high_watermark(&mut self, committed: LogPosition) -> bool {
+        if self.role != Role::Follower || committed.offset <= self.high_watermark.offset {
+            return false;
+        }
+        self.high_watermark = committed;
+        true
+    }
+
     /// The log was truncated or its start moved: keeps the high watermark inside the log.
     pub fn bound_high_watermark(&mut self, log_start: LogPosition, log_end: LogPosition) {
         if self.high_watermark.offset < log_start.offset {
@@ -171,6 +181,11 @@ impl PartitionMachine {
     /// The role.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// The leader, -1 if there is none.
+    pub fn leader(&self) -> BrokerId {
+        self.leader
     }
 
     /// True while this broker leads.

@@ -3,11 +3,13 @@
 use super::coordination::PartitionListener;
 use super::error::PartitionError;
 use super::fetch::PartitionSource;
+use super::fetcher::{Fetchers, Follow};
 use super::partition::{AppendSettings, Partition};
-use super::partition_machine::{Decision, LeadershipState};
+use super::partition_machine::{Decision, LeadershipState, Role};
 use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, TopicPartition, Uuid};
 use crate::config::{TimestampType, TopicConfig};
 use crate::metadata::MetadataCache;
+use crate::quota::replication::ReplicationQuota;
 use crate::record::batch;
 use crate::record::compression::Limits;
 use crate::record::validator::{Origin, RequestFormat, ValidationRules};
@@ -17,7 +19,7 @@ use log::{error, info, warn};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use tokio::sync::mpsc;
 
 /// What partitions share.
@@ -97,6 +99,15 @@ pub type TopicConfigs = HashMap<ByteString, Arc<TopicConfig>>;
 
 type Topics = HashMap<ByteString, Vec<Option<Arc<Partition>>>>;
 
+/// Throttles of replication (KIP-73).
+#[derive(Clone, Default)]
+pub struct ReplicationQuotas {
+    /// For what is sent to throttled followers that are not in sync.
+    pub leader: Arc<ReplicationQuota>,
+    /// For what throttled replicas that are not in sync fetch.
+    pub follower: Arc<ReplicationQuota>,
+}
+
 /// See the module.
 pub struct ReplicaManager {
     context: Arc<ReplicaContext>,
@@ -108,6 +119,12 @@ pub struct ReplicaManager {
     controller_epoch: AtomicI32,
     high_watermarks: HashMap<TopicPartition, Offset>,
     listeners: RwLock<Vec<(&'static str, Arc<dyn PartitionListener>)>>,
+    /// What replication may take of the network.
+    pub quotas: ReplicationQuotas,
+    /// None in a process that copies nothing.
+    fetchers: OnceLock<Fetchers>,
+    /// Recovery points are collected and written by one at a time: older ones must not overwrite newer ones.
+    checkpointing: Mutex<()>,
 }
 
 impl ReplicaManager {
@@ -127,6 +144,44 @@ impl ReplicaManager {
             controller_epoch: AtomicI32::new(0),
             high_watermarks,
             listeners: RwLock::default(),
+            quotas: ReplicationQuotas::default(),
+            fetchers: OnceLock::new(),
+            checkpointing: Mutex::new(()),
+        }
+    }
+
+    /// With throttles whose windows are configured.
+    pub fn with_quotas(self, quotas: ReplicationQuotas) -> ReplicaManager {
+        ReplicaManager { quotas, ..self }
+    }
+
+    fn throttle(&self, topic: &str, config: &TopicConfig) {
+        let (topic, id) = (ByteString::from(topic), self.context.broker_id);
+        self.quotas.leader.set_throttled(&topic, &config.leader_replication_throttled_replicas, id);
+        self.quotas.follower.set_throttled(&topic, &config.follower_replication_throttled_replicas, id);
+    }
+
+    /// Has partitions that others lead copied from them. Called once, before the controller's first decision arrives.
+    pub fn follow_with(&self, fetchers: Fetchers) {
+        // A second call would change nothing.
+        let _ = self.fetchers.set(fetchers);
+    }
+
+    /// Ends the copying, before the logs are closed.
+    pub fn stop_following(&self) {
+        if let Some(fetchers) = self.fetchers.get() {
+            fetchers.stop();
+        }
+    }
+
+    /// Writes the recovery points of all logs. Blocks on the disk.
+    pub fn write_recovery_points(&self) {
+        let _one_at_a_time = self.checkpointing.lock().expect("no panic while recovery points are written");
+        let state =
+            |partition: Arc<Partition>| partition.with_state(|state| state.log.as_ref().map(Log::state));
+        let states: Vec<_> = self.all().into_iter().filter_map(state).collect();
+        if let Err(failure) = self.logs.write_recovery_points(&states) {
+            self.context.storage_failed(&failure);
         }
     }
 
@@ -179,7 +234,32 @@ impl ReplicaManager {
             }
             (assignment.name, assignment.topic_id, result)
         };
-        assignments.into_iter().map(apply).collect()
+        let applied: Vec<_> = assignments.into_iter().map(apply).collect();
+        self.follow(&applied);
+        applied
+    }
+
+    /// Gives followers to fetchers and takes leaders from them.
+    fn follow(&self, applied: &[(TopicPartition, Option<Uuid>, Result<(), AssignmentError>)]) {
+        let Some(fetchers) = self.fetchers.get() else { return };
+        let (mut removed, mut added) = (Vec::new(), Vec::new());
+        for (name, _, _) in applied.iter().filter(|(_, _, result)| result.is_ok()) {
+            let Some(partition) = self.find(&name.topic, name.partition) else { continue };
+            let (role, leader, leader_epoch) = partition.with_state(|state| {
+                (state.machine.role(), state.machine.leader(), state.machine.leader_epoch())
+            });
+            match role == Role::Follower && leader >= 0 {
+                true => added.push(Follow { partition, leader, leader_epoch }),
+                false => removed.push(name.clone()),
+            }
+        }
+        fetchers.change(&removed, added);
+    }
+
+    fn stop_following_one(&self, name: &TopicPartition) {
+        if let Some(fetchers) = self.fetchers.get() {
+            fetchers.change(std::slice::from_ref(name), Vec::new());
+        }
     }
 
     fn apply_one(&self, assignment: &Assignment, configs: &TopicConfigs) -> Result<(), AssignmentError> {
@@ -238,6 +318,7 @@ impl ReplicaManager {
 
     fn open(&self, assignment: &Assignment, config: &TopicConfig) -> Result<Arc<Partition>, AssignmentError> {
         let name = &assignment.name;
+        self.throttle(&name.topic, config);
         let log_config = Arc::new(log_config(config));
         let log = self.logs.get_or_create(name, &log_config, assignment.is_new).map_err(|error| {
             error!(target: "kafka.server.ReplicaManager", "Cannot open the log of {name}: {error}");
@@ -277,6 +358,7 @@ impl ReplicaManager {
         if !UNFENCED_EPOCHS.contains(&stop.leader_epoch) && stop.leader_epoch <= current {
             return Err(StopError::Fenced);
         }
+        self.stop_following_one(&stop.name);
         if !stop.delete {
             return Ok(());
         }
@@ -305,6 +387,7 @@ impl ReplicaManager {
     /// Puts a topic's changed settings into force.
     pub fn set_topic_config(&self, topic: &str, config: &TopicConfig) {
         let partitions: Vec<_> = self.read().get(topic).into_iter().flatten().flatten().cloned().collect();
+        self.throttle(topic, config);
         let log_config = Arc::new(log_config(config));
         for partition in partitions {
             partition.set_settings(append_settings(&partition.name, config, self.context.zstd_allowed));
@@ -328,6 +411,7 @@ impl ReplicaManager {
             });
             if there {
                 drop(partition.take_log(&PartitionError::StorageFailed));
+                self.stop_following_one(&partition.name);
                 self.tell(&partition.name, |listener| listener.stopped(partition.name.partition));
                 failed.push(partition.name.clone());
             }

@@ -201,6 +201,7 @@ impl RunningBroker {
         let closed = Handle::current().spawn_blocking(move || {
             workers.stop();
             info!(target: "kafka.log.LogManager", "Shutting down.");
+            replicas.stop_following();
             let marks = replicas.high_watermarks();
             logs.shut_down(replicas.close(), marks)
         });

@@ -117,7 +117,7 @@ fn checkpoint_high_watermarks(keeper: &Keeper) {
 }
 
 fn checkpoint_recovery_points(keeper: &Keeper) {
-    keeper.report(keeper.logs.write_recovery_points(&keeper.states()));
+    keeper.replicas.write_recovery_points();
 }
 
 fn checkpoint_log_starts(keeper: &Keeper) {

@@ -15,8 +15,10 @@ use crate::network::acceptor::{Listener, ListenerSettings};
 use crate::network::connection::ConnectionSettings;
 use crate::network::limits::{ConnectionLimits, LimitSettings};
 use crate::network::worker::Workers;
+use crate::quota::replication::ReplicationQuota;
 use crate::replication::fetch_session::FetchSessions;
-use crate::replication::replica_manager::{ReplicaContext, TopicConfigs};
+use crate::replication::fetcher::{FetcherContext, Fetchers};
+use crate::replication::replica_manager::{ReplicaContext, ReplicationQuotas, TopicConfigs};
 use crate::replication::{ClusterPartitions, ReplicaManager, replica_manager};
 use crate::storage::{LogConfig, LogManager, LogManagerOptions, StorageError, meta_properties};
 use crate::zk::registration::Registrar;
@@ -123,10 +125,18 @@ async fn build(
         failures: failure_sender,
     };
     let defaults = Arc::new(TopicConfig::defaults(&config));
-    let replicas = Arc::new(ReplicaManager::new(context, Arc::clone(&logs), defaults, high_watermarks));
+    let quota = || {
+        let (windows, seconds) =
+            (config.replication_quota_window_num, config.replication_quota_window_size_seconds);
+        Arc::new(ReplicationQuota::new(windows, seconds))
+    };
+    let quotas = ReplicationQuotas { leader: quota(), follower: quota() };
+    let replicas = ReplicaManager::new(context, Arc::clone(&logs), defaults, high_watermarks);
+    let replicas = Arc::new(replicas.with_quotas(quotas));
     let transport = Arc::new(ServerTransport::new(&config));
     let slots = config.max_incremental_fetch_session_cache_slots.max(0) as usize;
     let metadata = Arc::new(MetadataCache::default());
+    replicas.follow_with(fetchers(&config, &metadata, &replicas));
     let partitions = ClusterPartitions { hosted: Arc::clone(&replicas), cluster: Arc::clone(&metadata) };
     let broker = Arc::new(Broker {
         id: config.broker_id,
@@ -158,6 +168,26 @@ async fn build(
         session_events,
         registrar,
         failures,
+    })
+}
+
+/// What copies from leaders.
+fn fetchers(
+    config: &Arc<BrokerConfig>,
+    metadata: &Arc<MetadataCache>,
+    replicas: &Arc<ReplicaManager>,
+) -> Fetchers {
+    let all = Arc::downgrade(replicas);
+    let write_recovery_points = move || {
+        if let Some(replicas) = all.upgrade() {
+            replicas.write_recovery_points();
+        }
+    };
+    Fetchers::new(FetcherContext {
+        config: Arc::clone(config),
+        metadata: Arc::clone(metadata),
+        quota: Arc::clone(&replicas.quotas.follower),
+        write_recovery_points: Box::new(write_recovery_points),
     })
 }
 

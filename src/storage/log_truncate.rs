@@ -141,6 +141,7 @@ impl Log {
         Ok(self.move_log_start(offset, "client delete records request")?)
     }
 
+    /// Moves the log start up without asking for more; for a follower, whose leader decided. `why` is for the log.
     pub(crate) fn move_log_start(&mut self, offset: Offset, why: &str) -> Result<bool, StorageError> {
         if offset <= self.log_start_offset {
             return Ok(false);
