@@ -18,13 +18,17 @@ pub(crate) enum Request {
     Set { path: String, data: Bytes, version: i32 },
     Delete { path: String, version: i32 },
     Multi { ops: Vec<Op> },
+    Sync { path: String },
 }
 
 impl Request {
     /// True if the request changes something. A multi of checks alone does not.
     pub(crate) fn is_write(&self) -> bool {
         match self {
-            Request::Get { .. } | Request::Exists { .. } | Request::Children { .. } => false,
+            Request::Get { .. }
+            | Request::Exists { .. }
+            | Request::Children { .. }
+            | Request::Sync { .. } => false,
             Request::Create { .. } | Request::Set { .. } | Request::Delete { .. } => true,
             Request::Multi { ops } => ops.iter().any(|op| !matches!(op, Op::Check { .. })),
         }
@@ -38,7 +42,8 @@ impl Request {
             | Request::Children { path, .. }
             | Request::Create { path, .. }
             | Request::Set { path, .. }
-            | Request::Delete { path, .. } => path,
+            | Request::Delete { path, .. }
+            | Request::Sync { path } => path,
             Request::Multi { ops } => ops.first().map_or("", Op::path),
         }
     }
@@ -49,9 +54,10 @@ impl Request {
         const OVERHEAD_BYTES: usize = 112;
         let one = |path: &str, data: usize| OVERHEAD_BYTES + prefix_bytes + path.len() + data;
         match self {
-            Request::Get { path, .. } | Request::Exists { path, .. } | Request::Children { path, .. } => {
-                one(path, 0)
-            }
+            Request::Get { path, .. }
+            | Request::Exists { path, .. }
+            | Request::Children { path, .. }
+            | Request::Sync { path } => one(path, 0),
             Request::Create { path, data, .. } | Request::Set { path, data, .. } => one(path, data.len()),
             Request::Delete { path, .. } => one(path, 0),
             Request::Multi { ops } => {
@@ -75,6 +81,7 @@ pub(crate) enum Reply {
     Set(Stat),
     Deleted,
     Multi(Vec<OpResult>),
+    Synced,
 }
 
 /// An answer on its way.

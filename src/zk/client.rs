@@ -377,10 +377,25 @@ impl ZkClient {
         Ok(())
     }
 
+    /// Waits until the server that answers us knows every write that was answered to anybody before this call: what is
+    /// read afterwards is no older. (Servers of an ensemble may lag behind each other.)
+    pub async fn sync(&self) -> Result<(), ZkError> {
+        match self.run(Request::Sync { path: "/".into() }).await? {
+            Reply::Synced => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// [`ZkClient::get`] of many nodes, pipelined, in their order.
     pub async fn get_many(&self, paths: Vec<String>) -> Result<Vec<Option<(Bytes, Stat)>>, ZkError> {
         let gets = stream::iter(paths).map(|path| async move { self.get(&path).await });
         gets.buffered(self.in_flight_max).collect::<Vec<_>>().await.into_iter().collect()
+    }
+
+    /// [`ZkClient::exists`] of many nodes, pipelined, in their order.
+    pub async fn exists_many(&self, paths: Vec<String>) -> Result<Vec<Option<Stat>>, ZkError> {
+        let stats = stream::iter(paths).map(|path| async move { self.exists(&path).await });
+        stats.buffered(self.in_flight_max).collect::<Vec<_>>().await.into_iter().collect()
     }
 
     /// [`ZkClient::children`] of many nodes, pipelined, in their order.
@@ -436,6 +451,11 @@ impl ZkClient {
                 return Ok(());
             }
         }
+    }
+
+    /// Bound of the batch calls.
+    pub(super) fn in_flight_max(&self) -> usize {
+        self.in_flight_max
     }
 
     /// True on ZooKeeper 3.4: see [`ZkClient::multi`].

@@ -41,6 +41,10 @@ pub const PREFERRED_REPLICA_ELECTION: &str = "/admin/preferred_replica_election"
 pub const FEATURE: &str = "/feature";
 /// The old consumers' tree; committed offsets.
 pub const CONSUMERS: &str = "/consumers";
+/// Where committed offsets are kept: our own.
+pub const OFFSETS_STORAGE: &str = "/ottla/offsets_storage";
+/// Those of the live brokers that are ours, without data: our own.
+pub const OWN_BROKERS: &str = "/ottla/brokers";
 /// ACLs of exact resources, by type and name.
 pub const ACL: &str = "/kafka-acl";
 /// ACLs of other patterns, by pattern, type and name.
@@ -123,6 +127,31 @@ pub fn delete_topic(topic: &str) -> String {
     format!("{DELETE_TOPICS}/{topic}")
 }
 
+/// Everything of a group. `group` is its name as a node: [`super::offsets::group_node`].
+pub fn consumer_group(group: &str) -> String {
+    format!("{CONSUMERS}/{group}")
+}
+
+/// Live old consumers of a group.
+pub fn consumer_ids(group: &str) -> String {
+    format!("{CONSUMERS}/{group}/ids")
+}
+
+/// An old consumer's registration.
+pub fn consumer_id(group: &str, consumer: &str) -> String {
+    format!("{CONSUMERS}/{group}/ids/{consumer}")
+}
+
+/// Parent of the owners of a topic's partitions among a group's old consumers.
+pub fn consumer_owners(group: &str, topic: &str) -> String {
+    format!("{CONSUMERS}/{group}/owners/{topic}")
+}
+
+/// Which old consumer of a group has a partition.
+pub fn consumer_owner(group: &str, topic: &str, partition: i32) -> String {
+    format!("{CONSUMERS}/{group}/owners/{topic}/{partition}")
+}
+
 /// A group's committed offset in the old consumers' place.
 pub fn consumer_offset(group: &str, topic: &str, partition: i32) -> String {
     format!("{CONSUMERS}/{group}/offsets/{topic}/{partition}")
@@ -131,6 +160,21 @@ pub fn consumer_offset(group: &str, topic: &str, partition: i32) -> String {
 /// Parent of a group's committed offsets, by topic.
 pub fn consumer_offsets(group: &str) -> String {
     format!("{CONSUMERS}/{group}/offsets")
+}
+
+/// What belongs to a committed offset besides its number: our own, where no old reader looks.
+pub fn consumer_offset_details(group: &str, topic: &str, partition: i32) -> String {
+    format!("{CONSUMERS}/{group}/offset_details/{topic}/{partition}")
+}
+
+/// Says that the offsets of the groups of a partition of `__consumer_offsets` have been moved.
+pub fn offsets_moved(partition: i32) -> String {
+    format!("{OFFSETS_STORAGE}/{partition}")
+}
+
+/// Our own mark of one of our brokers.
+pub fn own_broker(id: BrokerId) -> String {
+    format!("{OWN_BROKERS}/{id}")
 }
 
 /// The number of a sequential node by its name; `None` if the name is not `prefix` and digits.

@@ -67,6 +67,8 @@ async fn the_suite() {
         brokers,
         elections,
         configurations,
+        committed_offsets,
+        old_consumers,
     );
 }
 

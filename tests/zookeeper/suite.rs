@@ -1,10 +1,14 @@
 //! What every ZooKeeper must do. Each case gets an empty one.
 
 use super::Ensemble;
+use ottla::common::{TopicPartition, clock};
 use ottla::config::endpoint::{default_protocol_map, parse_endpoints};
 use ottla::zk::config_changes::{self, ConfigChanges};
 use ottla::zk::data::BrokerRegistration;
+use ottla::zk::data::consumer_registration::{ConsumerRegistration, Subscription};
 use ottla::zk::election::{self, Election};
+use ottla::zk::offsets::{self, StoredOffset};
+use ottla::zk::old_consumers as consumers;
 use ottla::zk::registration::{self, Registrar};
 use ottla::zk::{ANY_VERSION, CreateMode, Op, OpResult, WatchKind, ZkError};
 use ottla::zk::{broker_id, cluster_id, producer_ids, skeleton};
@@ -275,4 +279,62 @@ pub async fn configurations(ensemble: Ensemble<'_>) {
     let (new, _) = changes.read_new(&client, far).await.unwrap();
     assert!(new.is_empty());
     assert!(client.children("/config/changes").await.unwrap().is_empty(), "all are too old by then");
+}
+
+pub async fn committed_offsets(ensemble: Ensemble<'_>) {
+    let (zk, other) = (ensemble.connect().await, ensemble.connect().await);
+    let keys: Vec<TopicPartition> = (0..300).map(|p| TopicPartition::new("t", p)).collect();
+    let stored = |offset: i64, metadata: &str| StoredOffset {
+        offset,
+        leader_epoch: (!metadata.is_empty()).then_some(3),
+        metadata: metadata.to_string(),
+        commit_timestamp_ms: clock::now_ms(),
+        expire_timestamp_ms: None,
+    };
+    for (round, metadata) in [(1, ""), (2, "words"), (3, "more"), (4, "")] {
+        let commit = |key: &TopicPartition| offsets::Commit {
+            group: "g".into(),
+            partition: key.clone(),
+            offset: stored(round * i64::from(key.partition), metadata),
+        };
+        let commits: Vec<_> = keys.iter().map(commit).collect();
+        assert!(offsets::write(&zk, &commits).await.iter().all(Result::is_ok), "round {round}");
+        let found = offsets::read_all(&other, "g").await.unwrap();
+        assert_eq!(found.len(), keys.len());
+        for (key, found) in found {
+            let shown = (found.stored.offset, found.stored.metadata.as_str(), found.has_details);
+            assert_eq!(shown, (round * i64::from(key.partition), metadata, !metadata.is_empty()), "{key}");
+        }
+        // Nothing but numbers where old readers look.
+        let (number, stat) = other.get("/consumers/g/offsets/t/7").await.unwrap().unwrap();
+        assert_eq!((number.as_ref(), stat.num_children), ((round * 7).to_string().as_bytes(), 0));
+    }
+    offsets::write(
+        &zk,
+        &[offsets::Commit { group: "g".into(), partition: keys[7].clone(), offset: stored(1, "x") }],
+    )
+    .await;
+    other.set("/consumers/g/offsets/t/7", "1", ANY_VERSION).await.unwrap();
+    let found = offsets::read(&zk, "g", &keys[7..8]).await.unwrap().remove(0).unwrap().unwrap();
+    assert_eq!((found.stored.offset, found.has_details), (1, false), "written by hand to the same number");
+    assert_eq!(offsets::groups(&zk).await.unwrap(), ["g"]);
+    assert_eq!(offsets::delete(&zk, "g", &keys).await.unwrap(), keys.len());
+    assert!(zk.exists("/consumers/g").await.unwrap().is_none());
+}
+
+pub async fn old_consumers(ensemble: Ensemble<'_>) {
+    let (a, b) = (ensemble.connect().await, ensemble.connect().await);
+    let wish = ConsumerRegistration { subscription: Subscription::WhiteList("t".into(), 1), timestamp_ms: 1 };
+    consumers::register(&a, "g", "a", &wish).await.unwrap();
+    let (members, watch) = consumers::members_and_watch(&a, "g").await.unwrap();
+    assert_eq!(members.len(), 1);
+    consumers::register(&b, "g", "b", &wish).await.unwrap();
+    watch.changed().await;
+    let all: Vec<_> = (0..3).map(|p| (TopicPartition::new("t", p), "b-0".to_string())).collect();
+    assert_eq!(consumers::claim(&b, "g", &all[2..]).await.unwrap(), None);
+    assert!(consumers::claim(&a, "g", &all).await.unwrap().is_some());
+    b.close().await;
+    assert_eq!(consumers::claim(&a, "g", &all).await.unwrap(), None);
+    consumers::release(&a, "g", &[all[0].0.clone()]).await.unwrap();
+    assert_eq!(a.children("/consumers/g/owners/t").await.unwrap().len(), 2);
 }

@@ -18,14 +18,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-/// Where the cluster keeps committed offsets (`offsets.storage`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OffsetsStorage {
-    /// In `__consumer_offsets`.
-    Kafka,
-    /// In `/consumers/GROUP/offsets/TOPIC/PARTITION`.
-    ZooKeeper,
-}
+pub use crate::zk::offsets_storage::OffsetsStorage;
 
 /// The offset that a group has committed for a partition.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,6 +44,10 @@ pub enum OffsetStoreError {
     InvalidName,
     /// The store holds something unreadable in that place.
     Corrupt,
+    /// Larger than the store can hold.
+    TooLarge,
+    /// Old consumers, which coordinate through the store, are active in the group.
+    InUse,
 }
 
 impl OffsetStoreError {
@@ -60,6 +57,8 @@ impl OffsetStoreError {
             OffsetStoreError::Unavailable => ErrorCode::CoordinatorNotAvailable,
             OffsetStoreError::InvalidName => ErrorCode::InvalidGroupId,
             OffsetStoreError::Corrupt => ErrorCode::UnknownServerError,
+            OffsetStoreError::TooLarge => ErrorCode::InvalidCommitOffsetSize,
+            OffsetStoreError::InUse => ErrorCode::NonEmptyGroup,
         }
     }
 }
@@ -70,6 +69,8 @@ impl fmt::Display for OffsetStoreError {
             OffsetStoreError::Unavailable => "the store of offsets is not available",
             OffsetStoreError::InvalidName => "the store of offsets cannot hold this name",
             OffsetStoreError::Corrupt => "the store of offsets holds something unreadable",
+            OffsetStoreError::TooLarge => "the store of offsets does not hold anything so large",
+            OffsetStoreError::InUse => "old consumers are active in the group",
         })
     }
 }

@@ -7,10 +7,14 @@ pub mod broker;
 pub mod cluster_id;
 pub mod config_change;
 pub mod config_entity;
+pub mod consumer_registration;
 pub mod controller;
 pub mod feature;
 pub mod isr_change;
 pub mod log_dir_event;
+pub mod offset_details;
+pub mod offsets_moved;
+pub mod offsets_storage;
 pub mod partition_state;
 pub mod preferred_election;
 pub mod producer_id_block;
@@ -113,9 +117,9 @@ pub mod consumer_offset {
         Bytes::from(offset.to_string())
     }
 
-    /// Reads it.
+    /// Reads it. White space around it is what people leave who write it by hand.
     pub fn decode(data: &[u8]) -> Result<Offset, DataError> {
-        super::from_decimal("committed offset", data)
+        super::from_decimal("committed offset", data.trim_ascii())
     }
 }
 

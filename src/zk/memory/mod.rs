@@ -275,6 +275,7 @@ impl World {
                 Ok(Reply::Deleted)
             }
             Request::Multi { ops } => self.multi(ops, session_id, now_ms).map(Reply::Multi),
+            Request::Sync { .. } => Ok(Reply::Synced),
         }
     }
 

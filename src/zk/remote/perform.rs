@@ -129,6 +129,10 @@ async fn perform_plain(link: &Link, request: &Request) -> Result<Reply, Error> {
             client.delete(path, expected(*version)).await?;
             Reply::Deleted
         }
+        Request::Sync { path } => {
+            client.sync(path).await?;
+            Reply::Synced
+        }
         Request::Multi { .. } => return Err(Error::BadArguments(&"a multi is not a plain request")),
     })
 }
