@@ -153,6 +153,7 @@ broker_config! {
         group_initial_rebalance_delay_ms: i32,
         group_max_size: i32,
         offset_metadata_max_bytes: i32,
+        offsets_storage: Option<String>,
         offsets_load_buffer_size: i32,
         offsets_topic_replication_factor: i16,
         offsets_topic_num_partitions: i32,

@@ -141,8 +141,8 @@ struct RunningBroker {
 impl RunningBroker {
     async fn start(config: BrokerConfig) -> Result<RunningBroker, StartupError> {
         let started_ms = crate::common::clock::monotonic_ms();
-        let Parts { config, zk, logs, listeners, broker, controller, session_events, registrar, failures } =
-            parts::assemble(config).await?;
+        let parts = parts::assemble(config).await?;
+        let Parts { config, zk, logs, listeners, broker, controller, session_events, registrar, .. } = parts;
         let id = config.broker_id;
         let workers = parts::start_workers(&config, &broker)?;
         let mut tasks = parts::accept(&config, listeners, &workers);
@@ -154,6 +154,9 @@ impl RunningBroker {
             controller.clone(),
         )));
         tasks.push(tokio::spawn(super::config_changes::follow(zk.clone(), Arc::clone(&broker))));
+        tasks.push(tokio::spawn(super::offsets_storage::keep(zk.clone(), parts.offsets_storage)));
+        tasks.push(tokio::spawn(super::offsets_storage::keep_mark(zk.clone(), zk.session_events(), id)));
+        tasks.push(tokio::spawn(super::offsets_storage::warn_of_strangers(zk.clone())));
         if config.inter_broker_protocol_version.has_feature_versioning() {
             let (zk, broker) = (zk.clone(), Arc::clone(&broker));
             tasks.push(tokio::spawn(async move { broker.features.follow(zk).await }));
@@ -164,7 +167,7 @@ impl RunningBroker {
             logs: Arc::clone(&logs),
             replicas: Arc::clone(&broker.replicas),
         };
-        let (mut kept, failed) = housekeeping::start(keeper, failures);
+        let (mut kept, failed) = housekeeping::start(keeper, parts.failures);
         tasks.append(&mut kept);
         let took_ms = crate::common::clock::monotonic_ms() - started_ms;
         info!(target: "org.apache.kafka.common.utils.AppInfoParser", "Kafka version: 2.8.2 (Ottla {}), started in {took_ms} ms", env!("CARGO_PKG_VERSION"));

@@ -3,7 +3,7 @@
 use super::log_levels::LEVELS;
 use super::startup::StartupError;
 use super::transport::ServerTransport;
-use super::{config_changes, session};
+use super::{config_changes, offsets_storage, session};
 use crate::admin::Admin;
 use crate::common::{Offset, TopicPartition};
 use crate::config::{BrokerConfig, IbpVersion, Scope, SecurityProtocol, TopicConfig};
@@ -21,6 +21,7 @@ use crate::replication::fetcher::{FetcherContext, Fetchers};
 use crate::replication::replica_manager::{ReplicaContext, ReplicationQuotas, TopicConfigs};
 use crate::replication::{ClusterPartitions, ReplicaManager, replica_manager};
 use crate::storage::{LogConfig, LogManager, LogManagerOptions, StorageError, meta_properties};
+use crate::zk::data::offsets_storage::OffsetsStorageNode;
 use crate::zk::registration::Registrar;
 use crate::zk::{SessionEvents, ZkClient, ZkConfig, ZkError, broker_id, cluster_id, paths, skeleton};
 use bytestring::ByteString;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub registrar: Registrar,
     /// Failed directories.
     pub failures: mpsc::UnboundedReceiver<StorageError>,
+    /// Where the cluster keeps committed offsets.
+    pub offsets_storage: OffsetsStorageNode,
 }
 
 /// Builds everything up to the controller; nothing accepts yet.
@@ -104,6 +107,7 @@ async fn build(
     cluster: String,
 ) -> Result<Parts, StartupError> {
     let patience = Duration::from_millis(config.zookeeper_connection_timeout_ms.max(0) as u64);
+    let offsets_storage = offsets_storage::decide(zk, &config).await?;
     let admin = Admin::new(zk.clone(), Arc::clone(&config)).with_loggers(Arc::new(&LEVELS));
     let configs = all_topic_configs(zk, &admin).await?;
     let (failure_sender, failures) = mpsc::unbounded_channel();
@@ -113,6 +117,7 @@ async fn build(
     let session = zk.in_this_session();
     let mut registrar = Registrar::new(zk.clone(), config.broker_id);
     let endpoints = session::endpoints(&config, &listeners).map_err(StartupError::kafka)?;
+    offsets_storage::mark_as_own(zk, config.broker_id).await?;
     let epoch = session::register(zk, &mut registrar, &config, &endpoints).await?;
     {
         let (logs, id, cluster) = (Arc::clone(&logs), config.broker_id, cluster.clone());
@@ -168,6 +173,7 @@ async fn build(
         session_events,
         registrar,
         failures,
+        offsets_storage,
     })
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod identity;
+mod offsets;
 mod outage;
 mod session;
 mod several;

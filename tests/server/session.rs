@@ -45,6 +45,11 @@ impl Session {
         self.runtime.block_on(set).unwrap_or_else(|e| panic!("set {path}: {e}"));
     }
 
+    pub fn delete(&self, path: &str) {
+        let delete = self.zk.delete(path, ANY_VERSION);
+        self.runtime.block_on(delete).unwrap_or_else(|e| panic!("delete {path}: {e}"));
+    }
+
     /// What a tool does after it has written a configuration.
     pub fn announce(&self, entity_path: &str) {
         let data = format!(r#"{{"version":2,"entity_path":"{entity_path}"}}"#);

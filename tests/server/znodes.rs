@@ -82,8 +82,19 @@ fn the_first_broker_leaves_the_znodes_that_apache_kafka_leaves() {
         registration.3.replace(&broker.port().to_string(), "{PORT1}").replace("127.0.0.1", "{HOST}");
     // On ZooKeeper 3.4 it is created with its data.
     registration.1 = registration.1.max(1);
-    // The one known difference: Kafka makes this node without data first, so its version is one more.
+    // Known differences: Kafka makes this node without data first, so its version is one more;
     expected.get_mut("/latest_producer_id_block").expect("captured").1 = 0;
+    // where offsets are kept, and which brokers are ours, are nodes of our own.
+    expected.get_mut("/").expect("captured").2 += 1;
+    let storage = r#"{"version":1,"storage":"zookeeper"}"#;
+    for (path, kind, children, data) in [
+        ("/ottla", 'P', 2, ""),
+        ("/ottla/offsets_storage", 'P', 0, storage),
+        ("/ottla/brokers", 'P', 1, ""),
+        ("/ottla/brokers/1", 'E', 0, ""),
+    ] {
+        expected.insert(path.into(), (kind, 0, children, data.to_string()));
+    }
     assert_eq!(found, expected);
 }
 

@@ -15,6 +15,10 @@ keys! {
             "Members that a group may have.";
         "offset.metadata.max.bytes": Int = "4096", Any, High, ReadOnly, Later =>
             "Largest metadata of a committed offset.";
+        "offsets.storage": String = null, OneOf(&["zookeeper", "kafka"]), High, ReadOnly, Now =>
+            "Ottla's own. Where committed offsets are kept: `zookeeper`, in the nodes of the old consumers, or `kafka`, in \
+             `__consumer_offsets`. One for the whole cluster: unset, a fresh cluster keeps them in ZooKeeper, and a broker \
+             that joins another does as the cluster does; a contrary setting is refused at start.";
         "offsets.load.buffer.size": Int = "5242880", AtLeast(1), High, ReadOnly, Later =>
             "Bytes read at once while committed offsets are loaded.";
         "offsets.topic.replication.factor": Short = "3", AtLeast(1), High, ReadOnly, Later =>

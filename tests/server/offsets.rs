@@ -1,0 +1,177 @@
+//! Committed offsets in ZooKeeper: old and new consumers of one group go on where the other stopped, people reset
+//! offsets by hand, and a cluster sticks to what it has decided.
+
+use std::process::{Command, Output};
+
+use crate::session::Session;
+use crate::support::client::create_topic;
+use crate::support::{Broker, ZooKeeper, wait_for};
+
+fn tool(class: &str, arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_kafka-tools")).arg(class).args(arguments).output();
+    output.expect("the tools run")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Lines of a console consumer that has ended by itself.
+fn consume(arguments: &[&str]) -> Vec<String> {
+    let output = tool("kafka.tools.ConsoleConsumer", arguments);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{arguments:?}\nstdout: {out}\nstderr: {err}");
+    out.lines().map(str::to_string).collect()
+}
+
+fn old(zookeeper: &ZooKeeper, rest: &[&str]) -> Vec<String> {
+    let address = zookeeper.address();
+    consume(&[&["--zookeeper", &address, "--topic", "t", "--group", "g"], rest].concat())
+}
+
+fn committed(session: &Session, group: &str, partition: i32) -> Option<String> {
+    session.get(&format!("/consumers/{group}/offsets/t/{partition}")).map(|(data, _)| data)
+}
+
+fn values(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|n| format!("v{n}")).collect()
+}
+
+fn produce(broker: &Broker, range: std::ops::Range<u32>) {
+    let lines = values(range).join("\n") + "\n";
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kafka-tools"))
+        .args(["kafka.tools.ConsoleProducer", "--broker-list", &broker.address(), "--topic", "t"])
+        .args(["--request-required-acks", "all"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the tools run");
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), lines.as_bytes()).expect("it reads");
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn an_old_console_consumer_goes_on_where_it_stopped_and_obeys_a_reset_by_hand() {
+    let zookeeper = ZooKeeper::start();
+    let broker = Broker::start(&zookeeper.address(), &[]);
+    create_topic(&mut broker.connect(), "t", 1);
+    let session = Session::open(&zookeeper.address());
+    produce(&broker, 0..10);
+    assert_eq!(old(&zookeeper, &["--from-beginning", "--max-messages", "4"]), values(0..4));
+    assert_eq!(committed(&session, "g", 0).as_deref(), Some("4"));
+    assert_eq!(old(&zookeeper, &["--max-messages", "3"]), values(4..7));
+    session.set("/consumers/g/offsets/t/0", "2");
+    assert_eq!(old(&zookeeper, &["--timeout-ms", "2000"]), values(2..10));
+    assert_eq!(committed(&session, "g", 0).as_deref(), Some("10"));
+    // Nothing of it stays but the group's persistent nodes.
+    assert!(session.children("/consumers/g/ids").is_empty());
+    assert!(session.children("/consumers/g/owners/t").is_empty());
+    // A group of its own leaves nothing at all.
+    let address = zookeeper.address();
+    let all =
+        consume(&["--zookeeper", &address, "--whitelist", "t", "--from-beginning", "--max-messages", "10"]);
+    assert_eq!(all, values(0..10));
+    assert_eq!(session.children("/consumers"), ["g"]);
+}
+
+#[test]
+fn a_broker_that_is_told_otherwise_than_the_cluster_does_not_start() {
+    let zookeeper = ZooKeeper::start();
+    let mut broker = Broker::start(&zookeeper.address(), &[]);
+    let session = Session::open(&zookeeper.address());
+    let record = || session.get("/ottla/offsets_storage").map(|(data, _)| data);
+    assert_eq!(record().as_deref(), Some(r#"{"version":1,"storage":"zookeeper"}"#));
+    // Deleted by accident, it is back before the next broker could decide anew.
+    session.delete("/ottla/offsets_storage");
+    wait_for("record of the storage", record);
+    broker.terminate();
+    zookeeper.wait_until_expired("/brokers/ids/0");
+    broker.set("offsets.storage", "kafka");
+    broker.launch();
+    assert_eq!(broker.wait_for_exit().code(), Some(1));
+    let log = broker.log();
+    assert!(
+        log.contains("ConfigException: Invalid value kafka for configuration offsets.storage")
+            && log.contains("bin/kafka-offsets-migrate.sh --zookeeper HOST:PORT --to kafka"),
+        "{log}"
+    );
+    broker.set("offsets.storage", "zookeeper");
+    broker.start_again();
+}
+
+/// A console consumer that runs until it is terminated.
+struct Running(std::process::Child);
+
+impl Running {
+    fn start(arguments: &[&str]) -> Running {
+        let child = Command::new(env!("CARGO_BIN_EXE_kafka-tools"))
+            .arg("kafka.tools.ConsoleConsumer")
+            .args(arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn();
+        Running(child.expect("the tools run"))
+    }
+
+    /// SIGTERM; its lines.
+    fn terminate(self) -> Vec<String> {
+        let pid = i32::try_from(self.0.id()).expect("a pid");
+        // SAFETY: kill only sends a signal; the pid is our own child, not yet waited for.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0, "own child");
+        let output = self.0.wait_with_output().expect("own child");
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(143), "{err}");
+        let lines: Vec<String> = text(&output.stdout).lines().map(str::to_string).collect();
+        assert!(err.ends_with(&format!("Processed a total of {} messages\n", lines.len())), "{err}");
+        lines
+    }
+}
+
+fn owners(session: &Session) -> Vec<String> {
+    let path = |name: String| session.get(&format!("/consumers/g/owners/t/{name}"));
+    let all = session.children("/consumers/g/owners/t").into_iter();
+    let mut owners: Vec<String> = all.filter_map(|name| Some(path(name)?.0)).collect();
+    owners.sort();
+    owners
+}
+
+#[test]
+fn two_old_console_consumers_share_a_topic_and_one_takes_over_when_the_other_leaves() {
+    let zookeeper = ZooKeeper::start();
+    let broker = Broker::start(&zookeeper.address(), &[]);
+    create_topic(&mut broker.connect(), "t", 4);
+    let session = Session::open(&zookeeper.address());
+    let address = zookeeper.address();
+    let arguments = ["--zookeeper", address.as_str(), "--topic", "t", "--group", "g"];
+    let quick = [
+        "--consumer-property",
+        "auto.commit.interval.ms=100",
+        "--consumer-property",
+        "rebalance.backoff.ms=200",
+    ];
+    let arguments = [&arguments[..], &quick[..]].concat();
+    let total = |session: &Session| -> u64 {
+        let number = |p: i32| committed(session, "g", p).map_or(0, |text| text.parse().expect("a number"));
+        (0..4).map(number).sum()
+    };
+    let first = Running::start(&arguments);
+    wait_for("one owner of all", || (owners(&session).len() == 4).then_some(()));
+    let second = Running::start(&arguments);
+    wait_for("two owners of two each", || {
+        let owners = owners(&session);
+        (owners.len() == 4 && owners[0] == owners[1] && owners[2] == owners[3] && owners[1] != owners[2])
+            .then_some(())
+    });
+    produce(&broker, 0..40);
+    wait_for("commits", || (total(&session) == 40).then_some(()));
+    let mut lines = first.terminate();
+    wait_for("one owner of all", || (owners(&session).len() == 4).then_some(()));
+    produce(&broker, 40..60);
+    wait_for("commits", || (total(&session) == 60).then_some(()));
+    lines.extend(second.terminate());
+    let mut expected = values(0..60);
+    expected.sort();
+    lines.sort();
+    assert_eq!(lines, expected, "every record once");
+    assert!(owners(&session).is_empty());
+}
