@@ -7,6 +7,7 @@ use regex::Regex;
 
 /// A compiled filter.
 pub struct IncludeList {
+    expression: String,
     regex: Regex,
 }
 
@@ -17,11 +18,16 @@ impl IncludeList {
         let text = raw.trim().replace(',', "|").replace(' ', "");
         let text = text.trim_start_matches(quotes).trim_end_matches(quotes);
         match Regex::new(&format!("^(?:{text})$")) {
-            Ok(regex) => Ok(IncludeList { regex }),
+            Ok(regex) => Ok(IncludeList { expression: text.to_string(), regex }),
             Err(_) => {
                 Err(Exception::new("java.lang.RuntimeException", format!("{text} is an invalid regex.")))
             }
         }
+    }
+
+    /// The regular expression, as Kafka writes it.
+    pub fn expression(&self) -> &str {
+        &self.expression
     }
 
     /// True if the filter matches the name.

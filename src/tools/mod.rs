@@ -16,6 +16,7 @@ pub mod exception;
 pub mod get_offsets;
 pub mod include_list;
 pub mod internal_topics;
+pub mod old_consumer;
 pub mod options;
 pub mod producer;
 pub mod server;

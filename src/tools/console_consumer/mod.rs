@@ -1,9 +1,10 @@
 //! `kafka-console-consumer.sh` (`kafka.tools.ConsoleConsumer`): writes records to stdout.
 //!
 //! Without groups, it reads every partition of the topic itself, and a group that is asked for is said to be
-//! left out. The old consumer (`--zookeeper`) is refused.
+//! left out. With `--zookeeper` it is an old consumer ([`old`]).
 
 mod formatter;
+mod old;
 
 use super::console_producer::key_values;
 use super::consumer::{Consumer, ConsumerRecord, ConsumerSettings, Start, Subscription};
@@ -32,6 +33,8 @@ struct Config {
     skips_errors: bool,
     logs_events: bool,
     shape: Shape,
+    /// With `--zookeeper`.
+    old: Option<old::OldConfig>,
 }
 
 /// Runs the command.
@@ -59,7 +62,10 @@ pub fn run(args: &[String]) -> Outcome {
         out_line!("{VERSION}");
         return Err(Stop::Exit(0));
     }
-    let config = configure(&options, choice.shape)?;
+    let mut config = configure(&options, choice.shape)?;
+    if let Some(old) = config.old.take() {
+        return old::consume(config, old);
+    }
     consume(config).map_err(|exception| {
         output::log_error_with("Unknown error when running consumer: ", LOGGER, &exception);
         Stop::Exit(1)
@@ -77,7 +83,18 @@ fn configure(options: &Options, shape: Shape) -> Result<Config, Stop> {
     let max_messages = options.number::<i32>("max-messages")?.map_or(-1, i64::from);
     let timeout_ms = options.number::<i32>("timeout-ms")?.map_or(-1, i64::from);
     if options.has("zookeeper") {
-        return Err(refuse_old_consumer(options)?);
+        let old = Some(old::configure(options, properties, extra)?);
+        return Ok(Config {
+            properties: Properties::new(),
+            subscription: Subscription::Assigned(Vec::new()),
+            formatter,
+            max_messages,
+            timeout_ms: if timeout_ms >= 0 { timeout_ms } else { i64::MAX },
+            skips_errors: options.has("skip-message-on-error"),
+            logs_events: options.has("enable-systest-events"),
+            shape,
+            old,
+        });
     }
     if options.has("topic") == options.has("whitelist") {
         return Err(options.usage("Exactly one of whitelist/topic is required."));
@@ -102,7 +119,7 @@ fn configure(options: &Options, shape: Shape) -> Result<Config, Stop> {
     }
     let subscription = match (options.value("topic")?, partition) {
         (Some(topic), Some(partition)) => {
-            Subscription::Partition(TopicPartition::new(topic, partition), start)
+            Subscription::Assigned(vec![(TopicPartition::new(topic, partition), start)])
         }
         (Some(topic), None) => Subscription::Topic(topic.into()),
         (None, _) => {
@@ -118,6 +135,7 @@ fn configure(options: &Options, shape: Shape) -> Result<Config, Stop> {
         skips_errors: options.has("skip-message-on-error"),
         logs_events: options.has("enable-systest-events"),
         shape,
+        old: None,
     })
 }
 
@@ -131,25 +149,6 @@ fn formatter(options: &Options) -> Result<Formatter, Exception> {
         }
     }
     Formatter::new(class, properties.into_iter().collect())
-}
-
-fn refuse_old_consumer(options: &Options) -> Result<Stop, Stop> {
-    for other in ["bootstrap-server", "new-consumer"] {
-        if options.has(other) {
-            return Err(options.usage(format!("Option [{other}] is not valid with [zookeeper].")));
-        }
-    }
-    if ["topic", "whitelist", "blacklist"].iter().filter(|name| options.has(name)).count() != 1 {
-        return Err(options.usage("Exactly one of whitelist/blacklist/topic is required."));
-    }
-    err_line!(
-        "Using the ConsoleConsumer with old consumer is deprecated and will be removed in a future major release. \
-         Consider using the new consumer by passing [bootstrap-server] instead of [zookeeper]."
-    );
-    err_line!(
-        "The old consumer (--zookeeper) is not available yet: pass --bootstrap-server HOST:PORT instead."
-    );
-    Ok(Stop::Exit(1))
 }
 
 /// Checks `--partition`, `--offset` and `--from-beginning` against each other.
@@ -188,24 +187,14 @@ fn take_group(
     extra: &[(String, String)],
     shape: Shape,
 ) -> Result<bool, Stop> {
-    let from_extra = extra.iter().find(|(key, _)| key == "group.id").map(|(_, value)| value.as_str());
-    let all = [options.value("group")?, properties.get("group.id"), from_extra];
-    let mut given: Vec<String> = all.into_iter().flatten().map(str::to_string).collect();
-    given.dedup();
-    if given.iter().any(|group| *group != given[0]) {
-        let list = given.iter().map(|group| format!("'{group}'")).collect::<Vec<_>>().join(", ");
-        return Err(options.usage(format!(
-            "The group ids provided in different places (directly using '--group', via '--consumer-property', or \
-             via '--consumer.config') do not match. Detected group ids: {list}"
-        )));
-    }
+    let given = group_given(options, properties, extra)?;
     if options.has("new-consumer") && shape == Shape::V1_1_1 {
         err_line!(
             "The --new-consumer option is deprecated and will be removed in a future major release.The new \
              consumer is used by default if the --bootstrap-server option is provided."
         );
     }
-    match given.first() {
+    match given {
         Some(group) => {
             if !options.has("partition") {
                 err_line!(
@@ -221,6 +210,26 @@ fn take_group(
             Ok(false)
         }
     }
+}
+
+/// The group that the user names, in one place or several.
+fn group_given(
+    options: &Options,
+    properties: &Properties,
+    extra: &[(String, String)],
+) -> Result<Option<String>, Stop> {
+    let from_extra = extra.iter().find(|(key, _)| key == "group.id").map(|(_, value)| value.as_str());
+    let all = [options.value("group")?, properties.get("group.id"), from_extra];
+    let mut given: Vec<String> = all.into_iter().flatten().map(str::to_string).collect();
+    given.dedup();
+    if given.iter().any(|group| *group != given[0]) {
+        let list = given.iter().map(|group| format!("'{group}'")).collect::<Vec<_>>().join(", ");
+        return Err(options.usage(format!(
+            "The group ids provided in different places (directly using '--group', via '--consumer-property', or \
+             via '--consumer.config') do not match. Detected group ids: {list}"
+        )));
+    }
+    Ok(given.into_iter().next())
 }
 
 /// `auto.offset.reset`: a property, else by `--from-beginning`.
@@ -323,8 +332,12 @@ struct Task<'a> {
 
 impl Task<'_> {
     fn is_full(&self) -> bool {
-        let count = self.written.lock().unwrap_or_else(PoisonError::into_inner).count;
-        self.max_messages != -1 && count >= self.max_messages
+        self.max_messages != -1 && self.count() >= self.max_messages
+    }
+
+    /// Records written so far.
+    fn count(&self) -> i64 {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).count
     }
 
     /// Writes records up to the limit; false if nobody reads them any more.

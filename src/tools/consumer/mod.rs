@@ -19,15 +19,15 @@ use crate::protocol::messages::fetch::{
 use crate::protocol::messages::metadata::MetadataResponse;
 use bytestring::ByteString;
 use settings::Reset;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Steps of a poll are bounded by this, so that everything gets its turn.
 const SLICE_MS: i64 = 100;
 
 /// What to read.
 pub enum Subscription {
-    /// One partition, from a place.
-    Partition(TopicPartition, Start),
+    /// These partitions, each from a place.
+    Assigned(Vec<(TopicPartition, Start)>),
     /// All partitions of a topic.
     Topic(ByteString),
     /// All partitions of the topics that match.
@@ -107,9 +107,17 @@ impl Consumer {
         }
     }
 
+    /// The next offset of a partition, if it is known.
+    pub fn position(&self, key: &TopicPartition) -> Option<Offset> {
+        self.positions.get(key)?.next
+    }
+
     fn update_metadata(&mut self, deadline_ms: i64) -> Result<(), Exception> {
         let names = match &self.subscription {
-            Subscription::Partition(partition, _) => Some(vec![partition.topic.clone()]),
+            Subscription::Assigned(partitions) => {
+                let topics: BTreeSet<&ByteString> = partitions.iter().map(|(key, _)| &key.topic).collect();
+                Some(topics.into_iter().cloned().collect())
+            }
             Subscription::Topic(topic) => Some(vec![topic.clone()]),
             Subscription::Matching(_) => None,
         };
@@ -158,8 +166,12 @@ impl Consumer {
             for partition in &topic.partitions {
                 let key = TopicPartition { topic: name.clone(), partition: partition.partition_index };
                 let start = match &self.subscription {
-                    Subscription::Partition(only, start) if *only == key => *start,
-                    Subscription::Partition(..) => continue,
+                    Subscription::Assigned(partitions) => {
+                        match partitions.iter().find(|(name, _)| *name == key) {
+                            Some((_, start)) => *start,
+                            None => continue,
+                        }
+                    }
                     _ if self.settings.reset == Reset::None => return Err(no_offset(&key)),
                     _ => self.settings.reset_start(),
                 };
