@@ -39,6 +39,8 @@ prepare() {
   local version=${1##*-}
   case $1 in
     java-0.8.2.2) core_jars 0.8.2.2 2.11 -Dtools.artifact=kafka-clients && compile_java 0.8.2.2 "$home/jars/core-0.8.2.2" Check.java SimpleScenario.java ;;
+    old-consumers-0.8.2.2) core_jars 0.8.2.2 2.11 -Dtools.artifact=kafka-clients && compile_java 0.8.2.2 "$home/jars/core-0.8.2.2" Check.java OldConsumers.java ;;
+    old-consumers-1.1.1) core_jars 1.1.1 2.12 && compile_java core-1.1.1 "$home/jars/core-1.1.1" Check.java OldConsumers.java ;;
     java-0.10.2.2) clients_jars "$version" &&
       compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java ;;
     java-*) clients_jars "$version" &&
@@ -67,6 +69,8 @@ java_main() {
 run_client() {
   local version=${1##*-} word=run$RANDOM
   case $1 in
+    old-consumers-0.8.2.2) java_main 0.8.2.2 "$home/jars/core-0.8.2.2" OldConsumers "$BOOTSTRAP" "$ZOOKEEPER" 0.8.2.2 $word ;;
+    old-consumers-1.1.1) java_main core-1.1.1 "$home/jars/core-1.1.1" OldConsumers "$BOOTSTRAP" "$ZOOKEEPER" 1.1.1 $word ;;
     java-0.8.2.2) java_main "$version" "$home/jars/core-$version" SimpleScenario "$BOOTSTRAP" "$version" $word ;;
     java-*)
       java_main "$version" "$home/jars/clients-$version" DataScenario "$BOOTSTRAP" "$version" $word &&
