@@ -5,6 +5,7 @@ pub mod error_code;
 pub mod file_slice;
 pub mod halt;
 pub mod ids;
+pub mod java_hash;
 pub mod random;
 pub mod topic_name;
 pub mod topic_partition;
