@@ -1,4 +1,5 @@
 //! Floor 5: groups and transactions.
 
 pub mod group;
+pub mod transaction;
 pub mod zookeeper_offsets;
