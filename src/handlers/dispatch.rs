@@ -7,6 +7,7 @@ use crate::admin::log_dirs::{LogDir, LogOnDisk};
 use crate::common::{BrokerId, ErrorCode};
 use crate::config::BrokerConfig;
 use crate::config::endpoint::Endpoint;
+use crate::coordinator::transaction::TransactionCoordinator;
 use crate::metadata::{FinalizedFeatures, MetadataCache, ProducerIds};
 use crate::network::{ConnectionInfo, Dispatch, Outcome, Service};
 use crate::protocol::{
@@ -44,7 +45,9 @@ pub struct Broker {
     /// Finalized features of the cluster.
     pub features: FinalizedFeatures,
     /// Ids for idempotent producers.
-    pub producer_ids: ProducerIds,
+    pub producer_ids: Arc<ProducerIds>,
+    /// The transactional ids that this broker coordinates.
+    pub transactions: Arc<TransactionCoordinator>,
     /// Topics and configurations.
     pub admin: Admin,
     /// The log directories.

@@ -53,6 +53,10 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::DeleteRecords, 2, |b, c, r| answer_later(b, c, r, client::delete_records::handle)),
     api(ApiKey::InitProducerId, 4, |b, c, r| answer_later(b, c, r, client::init_producer_id::handle)),
     api(ApiKey::OffsetForLeaderEpoch, 4, |b, c, r| answer(b, c, r, client::offset_for_leader_epoch::handle)),
+    api(ApiKey::AddPartitionsToTxn, 3, |b, c, r| answer_later(b, c, r, client::transactions::add_partitions)),
+    api(ApiKey::AddOffsetsToTxn, 3, |b, c, r| answer_later(b, c, r, client::transactions::add_offsets)),
+    api(ApiKey::EndTxn, 3, |b, c, r| answer_later(b, c, r, client::transactions::end)),
+    api(ApiKey::WriteTxnMarkers, 1, |b, c, r| answer_later(b, c, r, inter_broker::write_txn_markers::handle)),
     administration!(DescribeConfigs, 4, describe_configs),
     administration!(AlterConfigs, 2, alter_configs),
     api(ApiKey::DescribeLogDirs, 2, |b, c, r| {
@@ -61,6 +65,7 @@ pub const TABLE: &[Api] = &[
     administration!(CreatePartitions, 3, create_partitions),
     administration!(IncrementalAlterConfigs, 1, incremental_alter_configs),
     api(ApiKey::DescribeCluster, 0, |b, c, r| answer(b, c, r, client::describe_cluster::handle)),
+    api(ApiKey::DescribeProducers, 0, |b, c, r| answer(b, c, r, client::describe_producers::handle)),
 ];
 
 /// The entry of a key.

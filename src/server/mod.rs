@@ -8,6 +8,7 @@ pub mod log_files;
 pub mod log_levels;
 pub mod logger_names;
 pub mod logging;
+pub mod markers;
 pub mod offsets_storage;
 pub mod parts;
 pub mod session;

@@ -3,7 +3,7 @@
 use super::log_levels::LEVELS;
 use super::startup::StartupError;
 use super::transport::ServerTransport;
-use super::{config_changes, offsets_storage, session};
+use super::{config_changes, markers, offsets_storage, session};
 use crate::admin::Admin;
 use crate::common::{Offset, TopicPartition};
 use crate::config::{BrokerConfig, IbpVersion, Scope, SecurityProtocol, TopicConfig};
@@ -123,26 +123,14 @@ async fn build(
         let (logs, id, cluster) = (Arc::clone(&logs), config.broker_id, cluster.clone());
         blocking(move || logs.write_meta_properties(&cluster, id)).await??;
     }
-    let context = ReplicaContext {
-        broker_id: config.broker_id,
-        zstd_allowed: config.inter_broker_protocol_version >= IbpVersion::V2_1_IV0,
-        background: Handle::current(),
-        failures: failure_sender,
-    };
-    let defaults = Arc::new(TopicConfig::defaults(&config));
-    let quota = || {
-        let (windows, seconds) =
-            (config.replication_quota_window_num, config.replication_quota_window_size_seconds);
-        Arc::new(ReplicationQuota::new(windows, seconds))
-    };
-    let quotas = ReplicationQuotas { leader: quota(), follower: quota() };
-    let replicas = ReplicaManager::new(context, Arc::clone(&logs), defaults, high_watermarks);
-    let replicas = Arc::new(replicas.with_quotas(quotas));
+    let replicas = replica_manager(&config, &logs, high_watermarks, failure_sender);
     let transport = Arc::new(ServerTransport::new(&config));
     let slots = config.max_incremental_fetch_session_cache_slots.max(0) as usize;
     let metadata = Arc::new(MetadataCache::default());
     replicas.follow_with(fetchers(&config, &metadata, &replicas));
     let partitions = ClusterPartitions { hosted: Arc::clone(&replicas), cluster: Arc::clone(&metadata) };
+    let producer_ids = Arc::new(ProducerIds::start(zk.with_patience(patience), config.broker_id).await?);
+    let (markers, transactions) = markers::start_transactions(&config, &metadata, &producer_ids, &replicas);
     let broker = Arc::new(Broker {
         id: config.broker_id,
         epoch: AtomicI64::new(epoch),
@@ -153,7 +141,8 @@ async fn build(
         sessions: FetchSessions::new(Arc::new(partitions), slots),
         replicas,
         features: FinalizedFeatures::default(),
-        producer_ids: ProducerIds::start(zk.with_patience(patience), config.broker_id).await?,
+        producer_ids,
+        transactions,
         admin,
         logs: Arc::clone(&logs),
         background: Handle::current(),
@@ -161,6 +150,7 @@ async fn build(
     config_changes::reload_broker(&broker, Scope::Cluster).await;
     config_changes::reload_broker(&broker, Scope::Broker).await;
     transport.connect(Arc::clone(&broker));
+    markers.connect(Arc::clone(&broker));
     let controller =
         Controller::start(ControllerDeps { config: ControllerConfig::new(&config), zk: session, transport });
     Ok(Parts {
@@ -175,6 +165,29 @@ async fn build(
         failures,
         offsets_storage,
     })
+}
+
+fn replica_manager(
+    config: &BrokerConfig,
+    logs: &Arc<LogManager>,
+    high_watermarks: HighWatermarks,
+    failures: mpsc::UnboundedSender<StorageError>,
+) -> Arc<ReplicaManager> {
+    let context = ReplicaContext {
+        broker_id: config.broker_id,
+        zstd_allowed: config.inter_broker_protocol_version >= IbpVersion::V2_1_IV0,
+        background: Handle::current(),
+        failures,
+    };
+    let defaults = Arc::new(TopicConfig::defaults(config));
+    let quota = || {
+        let (windows, seconds) =
+            (config.replication_quota_window_num, config.replication_quota_window_size_seconds);
+        Arc::new(ReplicationQuota::new(windows, seconds))
+    };
+    let quotas = ReplicationQuotas { leader: quota(), follower: quota() };
+    let replicas = ReplicaManager::new(context, Arc::clone(logs), defaults, high_watermarks);
+    Arc::new(replicas.with_quotas(quotas))
 }
 
 /// What copies from leaders.

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 /// The connection to one broker, with the address that it leads to; none until it is needed. The async lock is held
 /// for an exchange: one request is under way at a time.
-type Link = Arc<tokio::sync::Mutex<Option<(BrokerAddress, PeerConnection, i32)>>>;
+pub(super) type Link = Arc<tokio::sync::Mutex<Option<(BrokerAddress, PeerConnection, i32)>>>;
 
 /// Calls the broker of this process, and connects to others. The broker is set once it is built: the controller is
 /// one of its parts.
@@ -111,7 +111,7 @@ async fn ask(
     Ok(response)
 }
 
-async fn open(to: &BrokerAddress) -> Result<PeerConnection, String> {
+pub(super) async fn open(to: &BrokerAddress) -> Result<PeerConnection, String> {
     if to.security_protocol != SecurityProtocol::Plaintext.id() {
         return Err("its listener is not PLAINTEXT, which is all that this release speaks".to_string());
     }
@@ -120,15 +120,16 @@ async fn open(to: &BrokerAddress) -> Result<PeerConnection, String> {
     opened.map_err(|error| format!("cannot connect to {}:{port}: {error}", to.host))
 }
 
-struct Asked<'a> {
-    connection: &'a mut PeerConnection,
-    correlation_id: i32,
-    client_id: ByteString,
-    version: i16,
+/// A request on its connection.
+pub(super) struct Asked<'a> {
+    pub(super) connection: &'a mut PeerConnection,
+    pub(super) correlation_id: i32,
+    pub(super) client_id: ByteString,
+    pub(super) version: i16,
 }
 
 impl Asked<'_> {
-    async fn exchange<R: ApiRequest>(self, body: &R) -> Result<R::Response, String> {
+    pub(super) async fn exchange<R: ApiRequest>(self, body: &R) -> Result<R::Response, String> {
         let frame = client::encode_request(self.correlation_id, Some(&self.client_id), self.version, body);
         let answer = self.connection.exchange(&frame).await.map_err(|error| error.to_string())?;
         let (correlation_id, response) = client::decode_response::<R>(answer, self.version)

@@ -2,7 +2,7 @@
 
 use super::error::AppendError;
 use super::read_plan::LogPosition;
-use crate::common::{LeaderEpoch, Offset};
+use crate::common::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use crate::record::batch::{BatchInfo, Batches, PreparedBatch, check_crc};
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -52,6 +52,23 @@ pub struct LeaderAppended {
     pub duplicate: bool,
     /// The log end right after this append; of a duplicate the log end as it was found.
     pub end: LogPosition,
+}
+
+/// What a log knows of a producer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ActiveProducer {
+    /// Its id.
+    pub producer_id: ProducerId,
+    /// Its newest epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// Sequence of its last record, -1 if it has none in this epoch.
+    pub last_sequence: i32,
+    /// Timestamp of its last batch or marker.
+    pub last_timestamp: i64,
+    /// Epoch of the coordinator that wrote its last marker, -1 before.
+    pub coordinator_epoch: i32,
+    /// Where its open transaction begins.
+    pub current_txn_first_offset: Option<Offset>,
 }
 
 /// Record bytes from a leader, checked and cut to whole batches: done off the partition's lock.

@@ -10,6 +10,7 @@
 //!
 //! Source: Kafka 2.8.2, `core/src/main/scala/kafka/log/Log.scala`.
 
+use super::append_types::ActiveProducer;
 use super::checkpoint;
 use super::error::StorageError;
 use super::file;
@@ -265,6 +266,19 @@ impl Log {
     /// Forgets producers that were idle too long; to be called every ten minutes or so.
     pub fn remove_expired_producers(&mut self, now_ms: i64) {
         self.producers.remove_expired(now_ms, self.dir.shared.producer_expiration_ms);
+    }
+
+    /// The producers that this log knows, by id.
+    pub fn active_producers(&self) -> Vec<ActiveProducer> {
+        let shown = self.producers.sorted().into_iter().map(|(producer_id, entry)| ActiveProducer {
+            producer_id,
+            producer_epoch: entry.producer_epoch,
+            last_sequence: entry.last_sequence(),
+            last_timestamp: entry.last_timestamp,
+            coordinator_epoch: entry.coordinator_epoch,
+            current_txn_first_offset: entry.current_txn_first_offset,
+        });
+        shown.collect()
     }
 
     /// The error of this log, if its directory went offline through it.

@@ -54,7 +54,9 @@ mod tests;
 mod time_index;
 mod transaction_index;
 
-pub use append_types::{AppendOrigin, FollowerAppended, FollowerRecords, LeaderAppend, LeaderAppended};
+pub use append_types::{
+    ActiveProducer, AppendOrigin, FollowerAppended, FollowerRecords, LeaderAppend, LeaderAppended,
+};
 pub use error::{AppendError, AppendFailure, CreateError, ReadError, StartError, StorageError};
 pub use file::read_slice;
 pub use log::{Log, LogState};

@@ -26,3 +26,4 @@ mod not_leader;
 mod offset_for_leader_epoch;
 mod produce;
 mod replay;
+mod transactions;

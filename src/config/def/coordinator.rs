@@ -41,25 +41,25 @@ keys! {
             "Allows the deletion of topics.";
         "compression.type": String = "producer", Any, High, ClusterWide, Now =>
             "Compression of stored records: a codec, `uncompressed`, or `producer` to keep what arrives.";
-        "transactional.id.expiration.ms": Int = "604800000", AtLeast(1), High, ReadOnly, Later =>
+        "transactional.id.expiration.ms": Int = "604800000", AtLeast(1), High, ReadOnly, Now =>
             "Time without use after which a transactional id is forgotten.";
-        "transaction.max.timeout.ms": Int = "900000", AtLeast(1), High, ReadOnly, Later =>
+        "transaction.max.timeout.ms": Int = "900000", AtLeast(1), High, ReadOnly, Now =>
             "Longest timeout that a transactional producer may ask for.";
-        "transaction.state.log.min.isr": Int = "2", AtLeast(1), High, ReadOnly, Later =>
+        "transaction.state.log.min.isr": Int = "2", AtLeast(1), High, ReadOnly, Now =>
             "`min.insync.replicas` of `__transaction_state`.";
-        "transaction.state.log.load.buffer.size": Int = "5242880", AtLeast(1), High, ReadOnly, Later =>
+        "transaction.state.log.load.buffer.size": Int = "5242880", AtLeast(1), High, ReadOnly, Now =>
             "Bytes read at once while transactions are loaded.";
-        "transaction.state.log.replication.factor": Short = "3", AtLeast(1), High, ReadOnly, Later =>
+        "transaction.state.log.replication.factor": Short = "3", AtLeast(1), High, ReadOnly, Now =>
             "Replicas of `__transaction_state`; its creation fails while fewer brokers are alive.";
-        "transaction.state.log.num.partitions": Int = "50", AtLeast(1), High, ReadOnly, Later =>
+        "transaction.state.log.num.partitions": Int = "50", AtLeast(1), High, ReadOnly, Now =>
             "Partitions of `__transaction_state`; must not change afterwards.";
-        "transaction.state.log.segment.bytes": Int = "104857600", AtLeast(1), High, ReadOnly, Later =>
+        "transaction.state.log.segment.bytes": Int = "104857600", AtLeast(1), High, ReadOnly, Now =>
             "Segment size of `__transaction_state`.";
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": Int = "10000",
-            AtLeast(1), Low, ReadOnly, Later =>
+            AtLeast(1), Low, ReadOnly, Now =>
             "Time between searches for transactions to abort.";
         "transaction.remove.expired.transaction.cleanup.interval.ms": Int = "3600000",
-            AtLeast(1), Low, ReadOnly, Later =>
+            AtLeast(1), Low, ReadOnly, Now =>
             "Time between searches for transactional ids to forget.";
     }
 }

@@ -3,6 +3,7 @@
 pub mod leader_and_isr;
 pub mod stop_replica;
 pub mod update_metadata;
+pub mod write_txn_markers;
 
 use super::dispatch::Broker;
 use crate::common::{ControllerEpoch, ErrorCode};
