@@ -45,18 +45,30 @@ pub struct DynamicBrokerConfig {
     cluster: Settings,
     broker: Settings,
     current: Arc<BrokerConfig>,
+    has_changed: bool,
 }
 
 impl DynamicBrokerConfig {
     /// Without dynamic settings.
     pub fn new(file: Arc<BrokerConfig>) -> DynamicBrokerConfig {
         let current = Arc::clone(&file);
-        DynamicBrokerConfig { file, cluster: Settings::new(), broker: Settings::new(), current }
+        DynamicBrokerConfig {
+            file,
+            cluster: Settings::new(),
+            broker: Settings::new(),
+            current,
+            has_changed: false,
+        }
     }
 
     /// The values in force.
     pub fn current(&self) -> &Arc<BrokerConfig> {
         &self.current
+    }
+
+    /// True once any setting of a znode was taken over, even if it is gone by now: Kafka does not forget that.
+    pub fn has_changed(&self) -> bool {
+        self.has_changed
     }
 
     /// What the broker was started with.
@@ -83,6 +95,7 @@ impl DynamicBrokerConfig {
         }
         match next.combined() {
             Ok(config) => {
+                next.has_changed |= next.cluster != self.cluster || next.broker != self.broker;
                 next.current = Arc::new(config);
                 *self = next;
             }

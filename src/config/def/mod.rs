@@ -215,6 +215,11 @@ pub const LISTENER_MECHANISM_KEYS: &[&str] = &[
 ];
 
 impl KeyDef {
+    /// True for what Kafka calls internal: KRaft's keys.
+    pub fn is_internal(&self) -> bool {
+        self.effect == Effect::Kraft || matches!(self.name, "process.roles" | "node.id")
+    }
+
     /// The allowed values as Kafka's documentation writes them; empty if all are.
     pub fn valid_values(&self) -> String {
         match self.valid {

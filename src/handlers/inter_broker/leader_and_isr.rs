@@ -26,15 +26,18 @@ pub async fn handle(broker: Arc<Broker>, call: Call, request: LeaderAndIsrReques
 
 /// The same without a connection, for the controller on this broker.
 pub async fn apply(broker: Arc<Broker>, request: LeaderAndIsrRequest, version: i16) -> LeaderAndIsrResponse {
-    if let Err(code) = fence(&broker, request.broker_epoch, request.controller_epoch) {
-        return LeaderAndIsrResponse { error_code: code.code(), ..Default::default() };
-    }
     let assignments = assignments(&request);
+    if let Err(code) = fence(&broker, request.broker_epoch, request.controller_epoch) {
+        let refused = assignments.into_iter().map(|a| (a.name, a.topic_id, code));
+        return LeaderAndIsrResponse { error_code: code.code(), ..respond(refused, version) };
+    }
     let topics: BTreeSet<ByteString> = assignments.iter().map(|a| a.name.topic.clone()).collect();
     let configs = broker.admin.topic_configs(topics.into_iter().collect()).await;
     let replicas = Arc::clone(&broker.replicas);
     let applied = tokio::task::spawn_blocking(move || replicas.apply(assignments, &configs)).await;
-    respond(applied.unwrap_or_default(), version)
+    let applied = applied.unwrap_or_default().into_iter();
+    let code = |result: Result<(), _>| result.err().map_or(ErrorCode::None, |error| error_code(&error));
+    respond(applied.map(|(name, topic_id, result)| (name, topic_id, code(result))), version)
 }
 
 fn assignments(request: &LeaderAndIsrRequest) -> Vec<Assignment> {
@@ -72,12 +75,11 @@ fn error_code(error: &AssignmentError) -> ErrorCode {
     }
 }
 
-type Applied = Vec<(TopicPartition, Option<Uuid>, Result<(), AssignmentError>)>;
+type Applied = (TopicPartition, Option<Uuid>, ErrorCode);
 
-fn respond(applied: Applied, version: i16) -> LeaderAndIsrResponse {
+fn respond(applied: impl Iterator<Item = Applied>, version: i16) -> LeaderAndIsrResponse {
     let mut response = LeaderAndIsrResponse::default();
-    for (name, topic_id, result) in applied {
-        let code = result.err().map_or(ErrorCode::None, |error| error_code(&error));
+    for (name, topic_id, code) in applied {
         let mut error = LeaderAndIsrPartitionError {
             partition_index: name.partition,
             error_code: code.code(),
