@@ -278,6 +278,19 @@ impl BrokerConfig {
         self.values.get(key)?.as_ref()
     }
 
+    /// Every key with its value in force, sorted, a line each after a tab: what Kafka logs at start (its
+    /// `AbstractConfig.logAll`). Passwords are hidden.
+    pub fn values_text(&self) -> String {
+        let mut text = String::from("KafkaConfig values: \n");
+        for (key, value) in &self.values {
+            match value {
+                Some(value) => text.push_str(&format!("\t{key} = {value}\n")),
+                None => text.push_str(&format!("\t{key} = null\n")),
+            }
+        }
+        text
+    }
+
     /// What the file and the command line gave, `listener.name.` keys and unknown ones included.
     pub fn originals(&self) -> &Properties {
         &self.originals

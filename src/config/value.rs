@@ -154,6 +154,18 @@ impl Value {
     }
 }
 
+impl fmt::Display for Value {
+    /// As Java prints it in the dump of a configuration; a password stays hidden.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::List(items) => write!(f, "[{}]", items.join(", ")),
+            Value::Class(name) => write!(f, "class {name}"),
+            Value::Password(_) => f.write_str(HIDDEN),
+            _ => f.write_str(&self.to_text()),
+        }
+    }
+}
+
 /// Splits at commas and the blanks around them; empty items stay, an empty text has none.
 pub fn split_list(text: &str) -> Vec<String> {
     if text.is_empty() {

@@ -1,7 +1,7 @@
 //! Changed configurations reach this broker through `/config/changes`.
 
 use crate::common::clock;
-use crate::config::Scope;
+use crate::config::{BrokerConfig, Scope};
 use crate::handlers::Broker;
 use crate::zk::config_changes::ConfigChanges;
 use crate::zk::data::config_change::ConfigChange;
@@ -54,10 +54,19 @@ async fn apply(broker: &Broker, change: &ConfigChange) {
     }
 }
 
+/// All values in force: at start, and whenever they change.
+pub fn log_values(config: &BrokerConfig) {
+    info!(target: "kafka.server.KafkaConfig", "{}", config.values_text());
+}
+
 /// Reads the dynamic settings of this broker, and applies the topic defaults among them.
 pub async fn reload_broker(broker: &Broker, scope: Scope) {
+    let before = broker.admin.config();
     match broker.admin.reload_broker(scope).await {
-        Ok((_, ignored)) => {
+        Ok((config, ignored)) => {
+            if config != before {
+                log_values(&config);
+            }
             for setting in ignored {
                 warn!(target: TARGET, "Dynamic setting is ignored: {setting}");
             }

@@ -66,7 +66,7 @@ impl LogManager {
         let live: Vec<_> = live.iter().map(|dir| dir.path.display().to_string()).collect();
         log::info!(
             target: loggers::LOG_MANAGER,
-            "Loading logs from log dirs ArrayBuffer({})",
+            "Loading logs from log dirs ArraySeq({})",
             live.join(", ")
         );
         let mut jobs = Vec::new();

@@ -297,3 +297,25 @@ fn keys_with_an_effect_are_read() {
         .collect();
     assert!(unread.is_empty(), "nothing reads {unread:?}");
 }
+
+#[test]
+fn all_values_are_shown_but_secrets() {
+    let config =
+        config("log.dirs=/a,/b\nssl.key.password=geheim\nquota.window.num=5\nssl.protocol=TLSv1.2\n");
+    let text = config.values_text();
+    let mut lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.remove(0), "KafkaConfig values: ");
+    assert_eq!(lines.len(), 233);
+    assert!(lines.is_sorted());
+    for line in [
+        "\tadvertised.listeners = null",
+        "\tlog.cleanup.policy = [delete]",
+        "\tlog.dirs = /a,/b",
+        "\tlog.cleaner.min.cleanable.ratio = 0.5",
+        "\tquota.window.num = 5",
+        "\tssl.key.password = [hidden]",
+        "\tzookeeper.ssl.truststore.password = null",
+    ] {
+        assert!(lines.contains(&line), "{line}");
+    }
+}
