@@ -29,6 +29,10 @@ pub(crate) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 pub(crate) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub(crate) const LOG_START_OFFSETS: &str = "log-start-offset-checkpoint";
 pub(crate) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+pub(crate) const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
+/// Files of a log directory that are there, empty, from its first start on.
+pub(crate) const CHECKPOINTS: [&str; 4] =
+    [CLEANER_OFFSETS, LOG_START_OFFSETS, RECOVERY_POINTS, HIGH_WATERMARKS];
 
 /// Longest name that file systems take.
 const NAME_BYTES_MAX: usize = 255;

@@ -48,7 +48,7 @@ impl LogDir {
         }
     }
 
-    /// Creates the directory if need be, and locks it.
+    /// Creates the directory and its checkpoints if need be, and locks it.
     pub(crate) fn open(path: Arc<Path>) -> Result<LogDir, OpenError> {
         if !file::exists(&path) {
             log::info!(
@@ -69,6 +69,9 @@ impl LogDir {
                 path.display()
             ))));
         };
+        for name in filename::CHECKPOINTS {
+            file::create(&path.join(name)).map_err(OpenError::Offline)?;
+        }
         let dir = LogDir::offline(path);
         dir.online.store(true, Ordering::Release);
         *lock(&dir.lock) = Some(locked);
