@@ -4,18 +4,16 @@
 //! and `meta.properties`; logs; sockets bound; registration; controller; requests. Nothing is accepted before all
 //! of it stands, and nothing is left half-open if a step fails. The stop goes the other way.
 
+use super::built::Built;
 use super::parts::{self, Parts};
 use super::startup::StartupError;
 use super::{housekeeping, logging};
 use crate::config::BrokerConfig;
 use crate::network::worker::Workers;
-use crate::replication::ReplicaManager;
-use crate::storage::LogManager;
-use crate::zk::ZkClient;
-use log::{error, info, warn};
+use log::{error, info};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -24,8 +22,6 @@ const TARGET: &str = "kafka.server.KafkaServer";
 const BACKGROUND_THREADS: usize = 2;
 /// Idle threads for blocking work end after this.
 const BLOCKING_IDLE: Duration = Duration::from_secs(5);
-/// How long a stop waits for ZooKeeper before it goes on without.
-const ZK_CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// How a broker ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,21 +90,28 @@ async fn live(config: BrokerConfig) -> Ended {
         }
     };
     info!(target: TARGET, "starting");
+    let built = Arc::new(Built::default());
     let started = tokio::select! {
-        started = RunningBroker::start(config) => started,
-        () = signals.wait() => return Ended::Stopped,
+        started = RunningBroker::start(config, Arc::clone(&built)) => started,
+        () = signals.wait() => {
+            info!(target: TARGET, "{}shutting down before it has started", built.name());
+            built.take_down(None).await;
+            return Ended::Stopped;
+        }
     };
     let broker = match started {
         Ok(broker) => broker,
         Err(failed) if failed.halts => {
             error!(target: "kafka.log.LogManager", "{}", failed.message);
+            built.close_zk().await;
             return Ended::Failed;
         }
         Err(failed) => {
             let name = failed.broker_id.map_or(String::new(), |id| format!("[KafkaServer id={id}] "));
             let message = format!("{name}Fatal error during KafkaServer startup. Prepare to shutdown");
             logging::error_with_trace(TARGET, &message, &failed.to_string());
-            info!(target: TARGET, "{name}shut down completed");
+            info!(target: TARGET, "{name}shutting down");
+            built.take_down(None).await;
             error!(target: "kafka.Kafka$", "Exiting Kafka.");
             return Ended::Failed;
         }
@@ -127,9 +130,7 @@ async fn live(config: BrokerConfig) -> Ended {
 /// A broker that has started.
 struct RunningBroker {
     id: i32,
-    zk: ZkClient,
-    logs: Arc<LogManager>,
-    replicas: Arc<ReplicaManager>,
+    built: Arc<Built>,
     controller: crate::controller::ControllerHandle,
     controlled_shutdown: bool,
     workers: Workers,
@@ -139,9 +140,9 @@ struct RunningBroker {
 }
 
 impl RunningBroker {
-    async fn start(config: BrokerConfig) -> Result<RunningBroker, StartupError> {
+    async fn start(config: BrokerConfig, built: Arc<Built>) -> Result<RunningBroker, StartupError> {
         let started_ms = crate::common::clock::monotonic_ms();
-        let parts = parts::assemble(config).await?;
+        let parts = parts::assemble(config, &built).await?;
         let Parts { config, zk, logs, listeners, broker, controller, session_events, registrar, .. } = parts;
         let id = config.broker_id;
         let workers = parts::start_workers(&config, &broker)?;
@@ -174,9 +175,7 @@ impl RunningBroker {
         info!(target: TARGET, "[KafkaServer id={id}] started");
         Ok(RunningBroker {
             id,
-            zk,
-            logs,
-            replicas: Arc::clone(&broker.replicas),
+            built,
             controller,
             controlled_shutdown: config.controlled_shutdown_enable,
             workers,
@@ -197,29 +196,6 @@ impl RunningBroker {
         for task in &self.tasks {
             task.abort();
         }
-        let workers = self.workers;
-        let replicas = Arc::clone(&self.replicas);
-        let logs = Arc::clone(&self.logs);
-        self.controller.stop().await;
-        let closed = Handle::current().spawn_blocking(move || {
-            workers.stop();
-            info!(target: "kafka.log.LogManager", "Shutting down.");
-            replicas.stop_following();
-            let marks = replicas.high_watermarks();
-            logs.shut_down(replicas.close(), marks)
-        });
-        match closed.await {
-            Ok(Ok(())) => info!(target: "kafka.log.LogManager", "Shutdown complete."),
-            Ok(Err(failed)) => {
-                warn!(target: "kafka.log.LogManager", "Not all logs could be closed cleanly: {failed}")
-            }
-            Err(failed) => error!(target: "kafka.log.LogManager", "Closing the logs failed: {failed}"),
-        }
-        info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Closing.");
-        if tokio::time::timeout(ZK_CLOSE_MAX, self.zk.close()).await.is_err() {
-            warn!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] ZooKeeper does not answer; the session will time out.");
-        }
-        info!(target: "kafka.zookeeper.ZooKeeperClient", "[ZooKeeperClient Kafka server] Closed.");
-        info!(target: TARGET, "[KafkaServer id={id}] shut down completed");
+        self.built.take_down(Some(self.workers)).await;
     }
 }

@@ -1,6 +1,7 @@
 //! Floor 7: builds everything, in order, and takes it apart again. The only place that constructs.
 
 pub mod broker;
+pub mod built;
 pub mod command_line;
 pub mod config_changes;
 pub mod housekeeping;

@@ -1,5 +1,6 @@
 //! The parts of a broker, built in the order of the start.
 
+use super::built::Built;
 use super::log_levels::LEVELS;
 use super::startup::StartupError;
 use super::transport::ServerTransport;
@@ -62,15 +63,19 @@ pub struct Parts {
     pub offsets_storage: OffsetsStorageNode,
 }
 
-/// Builds everything up to the controller; nothing accepts yet.
-pub async fn assemble(config: BrokerConfig) -> Result<Parts, StartupError> {
+/// Builds everything up to the controller; nothing accepts yet. What has to be taken down again, whatever becomes of
+/// the start, stands in `built` from its first moment on.
+pub async fn assemble(config: BrokerConfig, built: &Built) -> Result<Parts, StartupError> {
     let zk = connect(&config).await?;
-    let assembled = assemble_on(&zk, config).await;
-    if assembled.is_err() {
-        // Ends the session, and with it whatever was registered.
-        zk.close().await;
-    }
-    assembled
+    built.has_zk(&zk);
+    skeleton::create(&zk).await?;
+    let cluster = cluster_id::get_or_create(&zk).await?;
+    info!(target: TARGET, "Cluster ID = {cluster}");
+    let (config, directories) = identify(&zk, config, &cluster).await?;
+    config_changes::log_values(&config);
+    let id = config.broker_id;
+    built.has_id(id);
+    build(&zk, Arc::new(config), directories, cluster, built).await.map_err(|error| error.of_broker(id))
 }
 
 async fn connect(config: &BrokerConfig) -> Result<ZkClient, StartupError> {
@@ -91,20 +96,12 @@ async fn connect(config: &BrokerConfig) -> Result<ZkClient, StartupError> {
     Ok(zk)
 }
 
-async fn assemble_on(zk: &ZkClient, config: BrokerConfig) -> Result<Parts, StartupError> {
-    skeleton::create(zk).await?;
-    let cluster = cluster_id::get_or_create(zk).await?;
-    info!(target: TARGET, "Cluster ID = {cluster}");
-    let (config, directories) = identify(zk, config, &cluster).await?;
-    let id = config.broker_id;
-    build(zk, Arc::new(config), directories, cluster).await.map_err(|error| error.of_broker(id))
-}
-
 async fn build(
     zk: &ZkClient,
     config: Arc<BrokerConfig>,
     directories: FailedDirs,
     cluster: String,
+    built: &Built,
 ) -> Result<Parts, StartupError> {
     let patience = Duration::from_millis(config.zookeeper_connection_timeout_ms.max(0) as u64);
     let offsets_storage = offsets_storage::decide(zk, &config).await?;
@@ -112,6 +109,7 @@ async fn build(
     let configs = all_topic_configs(zk, &admin).await?;
     let (failure_sender, failures) = mpsc::unbounded_channel();
     let (logs, high_watermarks) = load_logs(&config, directories, configs, failure_sender.clone()).await?;
+    built.has_logs(&logs);
     let listeners = bind(&config)?;
     let session_events = zk.session_events();
     let session = zk.in_this_session();
@@ -124,6 +122,7 @@ async fn build(
         blocking(move || logs.write_meta_properties(&cluster, id)).await??;
     }
     let replicas = replica_manager(&config, &logs, high_watermarks, failure_sender);
+    built.has_replicas(&replicas);
     let transport = Arc::new(ServerTransport::new(&config));
     let slots = config.max_incremental_fetch_session_cache_slots.max(0) as usize;
     let metadata = Arc::new(MetadataCache::default());
@@ -153,6 +152,7 @@ async fn build(
     markers.connect(Arc::clone(&broker));
     let controller =
         Controller::start(ControllerDeps { config: ControllerConfig::new(&config), zk: session, transport });
+    built.has_controller(&controller);
     Ok(Parts {
         config,
         zk: zk.clone(),

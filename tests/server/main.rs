@@ -4,6 +4,7 @@
 mod support;
 
 mod identity;
+mod interrupted;
 mod offsets;
 mod outage;
 mod session;
