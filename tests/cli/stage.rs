@@ -12,6 +12,9 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+const CREATE_PCT: &str =
+    "$ kafka-topics.sh --zookeeper {ZK} --create --topic pct --partitions 1 --replication-factor 1";
+
 /// A broker of the stage.
 enum AnyBroker {
     /// Of this package, by the harness.
@@ -142,8 +145,9 @@ impl Stage {
         self.zookeeper.is_some()
     }
 
-    /// Does what the case's setup lists beyond what was done already, then runs the case.
-    pub fn run(&mut self, case: &Case) -> Ran {
+    /// Does what the case's setup lists beyond what was done already, then runs the case; `as_preallocated` on an
+    /// index file as large as Apache's broker keeps it while it runs.
+    pub fn run(&mut self, case: &Case, as_preallocated: bool) -> Ran {
         let scenario = case.name.rsplit_once('/').map_or("", |(scenario, _)| scenario);
         if scenario != self.scenario {
             self.scenario = scenario.to_string();
@@ -157,8 +161,13 @@ impl Stage {
             }
         }
         self.setup_done = steps.len();
-        if self.zookeeper.is_some() && case.name == "2.8.2/get-offsets/01-latest" {
-            self.set_up_offsets();
+        if self.zookeeper.is_some() {
+            // What other scenarios left behind.
+            match case.name.as_str() {
+                "2.8.2/get-offsets/01-latest" => self.set_up_offsets(),
+                "2.8.2/console-producer-terminal/01-prompt" => self.set_up(CREATE_PCT, "2.8.2"),
+                _ => {}
+            }
         }
         for (name, text) in &case.files {
             fs::write(self.dir.join(name), self.bind(text)).expect("own directory");
@@ -167,18 +176,20 @@ impl Stage {
             fs::write(self.dir.join("00000000000000000000.log"), [0; 40]).expect("own directory");
         }
         let command = self.bind(&case.command);
-        let terminate = case.sigterm_after_s.map(|_| match scenario.contains("server-start") {
+        let is_terminated = case.sigterm_after_s.is_some() || scenario.contains("terminal");
+        let terminate = is_terminated.then(|| match scenario.contains("server-start") {
             true => Terminate::Text("started (kafka.server.KafkaServer)"),
             false => Terminate::Bytes(self.bind(&case.stdout).len()),
         });
-        Call {
+        let call = Call {
             command: &command,
             dir: self.dir.path(),
             version: &case.version,
             stdin: case.stdin.as_deref(),
             terminate,
-        }
-        .run()
+            terminal: scenario.contains("terminal"),
+        };
+        if as_preallocated { preallocated(&command, || call.run()) } else { call.run() }
     }
 
     /// Runs a helper command.
@@ -189,7 +200,8 @@ impl Stage {
         };
         let command = self.bind(command);
         let dir = self.dir.path();
-        Call { command: &command, dir, version, stdin: stdin.as_deref(), terminate: None }.run()
+        Call { command: &command, dir, version, stdin: stdin.as_deref(), terminate: None, terminal: false }
+            .run()
     }
 
     fn set_up(&mut self, step: &str, version: &str) {
@@ -286,6 +298,17 @@ impl Stage {
             (!ran.stdout.lines().any(|line| !line.contains("Replicas: 1,9"))).then_some(())
         });
     }
+}
+
+/// Runs with the file that the command ends with extended to `segment.index.bytes` by a hole, and cuts it again.
+fn preallocated(command: &str, run: impl FnOnce() -> Ran) -> Ran {
+    let path = command.rsplit(' ').next().expect("a file");
+    let file = File::options().write(true).open(path).expect("an index file");
+    let bytes = file.metadata().expect("an open file").len();
+    file.set_len(10 << 20).expect("a hole");
+    let ran = run();
+    file.set_len(bytes).expect("the former length");
+    ran
 }
 
 fn own(id: usize, zookeeper: &str, is_whole: bool) -> AnyBroker {
