@@ -140,3 +140,48 @@ pub trait OffsetStore: Send + Sync {
     /// Names of groups that have offsets.
     fn groups(&self) -> Stored<Vec<ByteString>>;
 }
+
+/// A store that cannot be reached.
+pub struct NoStore;
+
+fn unavailable<T: Send + 'static>() -> Stored<T> {
+    Box::pin(std::future::ready(Err(OffsetStoreError::Unavailable)))
+}
+
+impl OffsetStore for NoStore {
+    fn commit(
+        &self,
+        _: ByteString,
+        _: Vec<(TopicPartition, CommittedOffset)>,
+    ) -> Stored<Vec<Result<(), OffsetStoreError>>> {
+        unavailable()
+    }
+
+    fn fetch(
+        &self,
+        _: ByteString,
+        _: Vec<TopicPartition>,
+    ) -> Stored<Vec<Result<Option<CommittedOffset>, OffsetStoreError>>> {
+        unavailable()
+    }
+
+    fn fetch_all(&self, _: ByteString) -> Stored<Vec<(TopicPartition, CommittedOffset)>> {
+        unavailable()
+    }
+
+    fn delete(&self, _: ByteString, _: Vec<TopicPartition>) -> Stored<usize> {
+        unavailable()
+    }
+
+    fn delete_group(&self, _: ByteString) -> Stored<usize> {
+        unavailable()
+    }
+
+    fn remove_expired(&self, _: ByteString, _: ExpiryRule) -> Stored<usize> {
+        unavailable()
+    }
+
+    fn groups(&self) -> Stored<Vec<ByteString>> {
+        unavailable()
+    }
+}
