@@ -7,6 +7,7 @@ use crate::admin::log_dirs::{LogDir, LogOnDisk};
 use crate::common::{BrokerId, ErrorCode};
 use crate::config::BrokerConfig;
 use crate::config::endpoint::Endpoint;
+use crate::coordinator::group::GroupCoordinator;
 use crate::coordinator::transaction::TransactionCoordinator;
 use crate::metadata::{FinalizedFeatures, MetadataCache, ProducerIds};
 use crate::network::{ConnectionInfo, Dispatch, Outcome, Service};
@@ -48,6 +49,8 @@ pub struct Broker {
     pub producer_ids: Arc<ProducerIds>,
     /// The transactional ids that this broker coordinates.
     pub transactions: Arc<TransactionCoordinator>,
+    /// The groups that this broker coordinates.
+    pub groups: Arc<GroupCoordinator>,
     /// Topics and configurations.
     pub admin: Admin,
     /// The log directories.

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod client;
 pub mod dispatch;
 pub mod errors;
+pub mod groups;
 pub mod inter_broker;
 pub mod operations;
 pub mod table;

@@ -19,3 +19,6 @@ pub const TOPIC: i32 = READ | WRITE | CREATE | DELETE | ALTER | DESCRIBE | DESCR
 /// What can be done to the cluster.
 pub const CLUSTER: i32 =
     CREATE | ALTER | DESCRIBE | CLUSTER_ACTION | DESCRIBE_CONFIGS | ALTER_CONFIGS | IDEMPOTENT_WRITE;
+
+/// What can be done to a group.
+pub const GROUP: i32 = READ | DELETE | DESCRIBE;

@@ -1,7 +1,7 @@
 //! The list of APIs that this broker serves. What is not here is neither advertised nor answered.
 
 use super::dispatch::{Broker, Call, answer, answer_later, dispatch_with};
-use super::{admin, client, inter_broker};
+use super::{admin, client, groups, inter_broker};
 use crate::network::Dispatch;
 use crate::protocol::{ApiKey, Reader};
 use std::sync::Arc;
@@ -47,6 +47,15 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::LeaderAndIsr, 5, |b, c, r| answer_later(b, c, r, inter_broker::leader_and_isr::handle)),
     api(ApiKey::StopReplica, 3, |b, c, r| answer_later(b, c, r, inter_broker::stop_replica::handle)),
     api(ApiKey::UpdateMetadata, 7, |b, c, r| answer_later(b, c, r, inter_broker::update_metadata::handle)),
+    api(ApiKey::OffsetCommit, 8, |b, c, r| dispatch_with(b, c, r, groups::offset_commit::handle)),
+    api(ApiKey::OffsetFetch, 7, |b, c, r| dispatch_with(b, c, r, groups::offset_fetch::handle)),
+    api(ApiKey::FindCoordinator, 3, |b, c, r| dispatch_with(b, c, r, groups::find_coordinator::handle)),
+    api(ApiKey::JoinGroup, 7, |b, c, r| dispatch_with(b, c, r, groups::join_group::handle)),
+    api(ApiKey::Heartbeat, 4, |b, c, r| dispatch_with(b, c, r, groups::heartbeat::handle)),
+    api(ApiKey::LeaveGroup, 4, |b, c, r| dispatch_with(b, c, r, groups::leave_group::handle)),
+    api(ApiKey::SyncGroup, 5, |b, c, r| dispatch_with(b, c, r, groups::sync_group::handle)),
+    api(ApiKey::DescribeGroups, 5, |b, c, r| answer_later(b, c, r, groups::describe_groups::handle)),
+    api(ApiKey::ListGroups, 4, |b, c, r| answer_later(b, c, r, groups::list_groups::handle)),
     api(ApiKey::ApiVersions, 3, |b, c, r| answer(b, c, r, client::api_versions::handle)),
     administration!(CreateTopics, 7, create_topics),
     administration!(DeleteTopics, 6, delete_topics),
@@ -57,13 +66,16 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::AddOffsetsToTxn, 3, |b, c, r| answer_later(b, c, r, client::transactions::add_offsets)),
     api(ApiKey::EndTxn, 3, |b, c, r| answer_later(b, c, r, client::transactions::end)),
     api(ApiKey::WriteTxnMarkers, 1, |b, c, r| answer_later(b, c, r, inter_broker::write_txn_markers::handle)),
+    api(ApiKey::TxnOffsetCommit, 3, |b, c, r| dispatch_with(b, c, r, groups::txn_offset_commit::handle)),
     administration!(DescribeConfigs, 4, describe_configs),
     administration!(AlterConfigs, 2, alter_configs),
     api(ApiKey::DescribeLogDirs, 2, |b, c, r| {
         answer(b, c, r, |b, _, q| admin::describe_log_dirs::handle(b.log_dirs(), &q))
     }),
     administration!(CreatePartitions, 3, create_partitions),
+    api(ApiKey::DeleteGroups, 2, |b, c, r| answer_later(b, c, r, groups::delete_groups::handle)),
     administration!(IncrementalAlterConfigs, 1, incremental_alter_configs),
+    api(ApiKey::OffsetDelete, 0, |b, c, r| answer_later(b, c, r, groups::offset_delete::handle)),
     api(ApiKey::DescribeCluster, 0, |b, c, r| answer(b, c, r, client::describe_cluster::handle)),
     api(ApiKey::DescribeProducers, 0, |b, c, r| answer(b, c, r, client::describe_producers::handle)),
 ];

@@ -6,10 +6,15 @@ use super::startup::StartupError;
 use super::transport::ServerTransport;
 use super::{config_changes, markers, offsets_storage, session};
 use crate::admin::Admin;
+use crate::common::topic_name::GROUP_METADATA_TOPIC;
 use crate::common::{Offset, TopicPartition};
 use crate::config::{BrokerConfig, IbpVersion, Scope, SecurityProtocol, TopicConfig};
 use crate::controller::config::ControllerConfig;
 use crate::controller::{Controller, ControllerDeps, ControllerHandle};
+use crate::coordinator::group::loading::GroupListener;
+use crate::coordinator::group::offsets::OffsetsStorage;
+use crate::coordinator::group::{GroupCoordinator, GroupDeps};
+use crate::coordinator::zookeeper_offsets::ZooKeeperOffsets;
 use crate::handlers::{Broker, Dispatcher};
 use crate::metadata::{FinalizedFeatures, MetadataCache, ProducerIds};
 use crate::network::acceptor::{Listener, ListenerSettings};
@@ -130,6 +135,8 @@ async fn build(
     let partitions = ClusterPartitions { hosted: Arc::clone(&replicas), cluster: Arc::clone(&metadata) };
     let producer_ids = Arc::new(ProducerIds::start(zk.with_patience(patience), config.broker_id).await?);
     let (markers, transactions) = markers::start_transactions(&config, &metadata, &producer_ids, &replicas);
+    let groups = groups(zk, &config, &metadata, offsets_storage.storage);
+    replicas.listen(GROUP_METADATA_TOPIC, Arc::new(GroupListener(Arc::clone(&groups))));
     let broker = Arc::new(Broker {
         id: config.broker_id,
         epoch: AtomicI64::new(epoch),
@@ -142,6 +149,7 @@ async fn build(
         features: FinalizedFeatures::default(),
         producer_ids,
         transactions,
+        groups,
         admin,
         logs: Arc::clone(&logs),
         background: Handle::current(),
@@ -207,6 +215,21 @@ fn fetchers(
         metadata: Arc::clone(metadata),
         quota: Arc::clone(&replicas.quotas.follower),
         write_recovery_points: Box::new(write_recovery_points),
+    })
+}
+
+fn groups(
+    zk: &ZkClient,
+    config: &Arc<BrokerConfig>,
+    metadata: &Arc<MetadataCache>,
+    storage: OffsetsStorage,
+) -> Arc<GroupCoordinator> {
+    let patience = Duration::from_millis(config.offsets_commit_timeout_ms.max(0) as u64);
+    GroupCoordinator::start(GroupDeps {
+        config: Arc::clone(config),
+        metadata: Arc::clone(metadata),
+        storage,
+        store: Arc::new(ZooKeeperOffsets::start(zk, patience)),
     })
 }
 

@@ -5,35 +5,35 @@ use super::prelude::*;
 keys! {
     /// Groups, committed offsets, transactions.
     pub COORDINATOR {
-        "group.min.session.timeout.ms": Int = "6000", Any, Medium, ReadOnly, Later =>
+        "group.min.session.timeout.ms": Int = "6000", Any, Medium, ReadOnly, Now =>
             "Shortest session timeout that a group member may ask for.";
-        "group.max.session.timeout.ms": Int = "1800000", Any, Medium, ReadOnly, Later =>
+        "group.max.session.timeout.ms": Int = "1800000", Any, Medium, ReadOnly, Now =>
             "Longest session timeout that a group member may ask for.";
-        "group.initial.rebalance.delay.ms": Int = "3000", Any, Medium, ReadOnly, Later =>
+        "group.initial.rebalance.delay.ms": Int = "3000", Any, Medium, ReadOnly, Now =>
             "Time for which an empty group waits for more members before its first rebalance.";
-        "group.max.size": Int = "2147483647", AtLeast(1), Medium, ReadOnly, Later =>
+        "group.max.size": Int = "2147483647", AtLeast(1), Medium, ReadOnly, Now =>
             "Members that a group may have.";
-        "offset.metadata.max.bytes": Int = "4096", Any, High, ReadOnly, Later =>
+        "offset.metadata.max.bytes": Int = "4096", Any, High, ReadOnly, Now =>
             "Largest metadata of a committed offset.";
         "offsets.storage": String = null, OneOf(&["zookeeper", "kafka"]), High, ReadOnly, Now =>
             "Ottla's own. Where committed offsets are kept: `zookeeper`, in the nodes of the old consumers, or `kafka`, in \
              `__consumer_offsets`. One for the whole cluster: unset, a fresh cluster keeps them in ZooKeeper, and a broker \
              that joins another does as the cluster does; a contrary setting is refused at start.";
-        "offsets.load.buffer.size": Int = "5242880", AtLeast(1), High, ReadOnly, Later =>
+        "offsets.load.buffer.size": Int = "5242880", AtLeast(1), High, ReadOnly, Now =>
             "Bytes read at once while committed offsets are loaded.";
-        "offsets.topic.replication.factor": Short = "3", AtLeast(1), High, ReadOnly, Later =>
+        "offsets.topic.replication.factor": Short = "3", AtLeast(1), High, ReadOnly, Now =>
             "Replicas of `__consumer_offsets`; its creation fails while fewer brokers are alive.";
-        "offsets.topic.num.partitions": Int = "50", AtLeast(1), High, ReadOnly, Later =>
+        "offsets.topic.num.partitions": Int = "50", AtLeast(1), High, ReadOnly, Now =>
             "Partitions of `__consumer_offsets`; must not change afterwards.";
-        "offsets.topic.segment.bytes": Int = "104857600", AtLeast(1), High, ReadOnly, Later =>
+        "offsets.topic.segment.bytes": Int = "104857600", AtLeast(1), High, ReadOnly, Now =>
             "Segment size of `__consumer_offsets`.";
-        "offsets.topic.compression.codec": Int = "0", Any, High, ReadOnly, Later =>
+        "offsets.topic.compression.codec": Int = "0", Any, High, ReadOnly, Now =>
             "Compression of `__consumer_offsets`: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.";
-        "offsets.retention.minutes": Int = "10080", AtLeast(1), High, ReadOnly, Later =>
+        "offsets.retention.minutes": Int = "10080", AtLeast(1), High, ReadOnly, Now =>
             "Time after which the committed offsets of an empty group are dropped.";
-        "offsets.retention.check.interval.ms": Long = "600000", AtLeast(1), High, ReadOnly, Later =>
+        "offsets.retention.check.interval.ms": Long = "600000", AtLeast(1), High, ReadOnly, Now =>
             "Time between searches for committed offsets to drop.";
-        "offsets.commit.timeout.ms": Int = "5000", AtLeast(1), High, ReadOnly, Later =>
+        "offsets.commit.timeout.ms": Int = "5000", AtLeast(1), High, ReadOnly, Now =>
             "Longest wait for the replication of a commit.";
         "offsets.commit.required.acks": Short = "-1", Any, High, ReadOnly, Later =>
             "Acks that a commit waits for; leave it at -1.";

@@ -16,6 +16,7 @@ pub fn apply(broker: &Broker, request: &UpdateMetadataRequest) -> UpdateMetadata
     if let Err(code) = fence(broker, request.broker_epoch, request.controller_epoch) {
         return UpdateMetadataResponse { error_code: code.code(), ..Default::default() };
     }
-    broker.metadata.update(request);
+    let deleted = broker.metadata.update(request);
+    broker.groups.topics_deleted(&deleted);
     UpdateMetadataResponse { error_code: ErrorCode::None.code(), ..Default::default() }
 }
