@@ -6,6 +6,7 @@
 #[allow(dead_code)]
 mod rng;
 
+mod group;
 mod transaction;
 
 /// The seeds of a test: `OTTLA_SEED` and `OTTLA_RUNS` decide, else the first `runs`.

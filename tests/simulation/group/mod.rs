@@ -1,0 +1,67 @@
+//! Consumers of one group, plain and static, some of them transactional, against the group coordinator's machine.
+//!
+//! The world: one shard at a time, the log that outlives it, a network that loses, repeats and delays, consumers that
+//! join, work, commit, pause for longer than their session, crash and come back, and a wall clock that jumps. What can
+//! happen is in [`world`] and [`consumer`], what must be true in the files of `check`.
+
+mod bug;
+mod check;
+mod consumer;
+mod journal;
+mod world;
+
+use bug::Bug;
+use world::World;
+
+const STEPS: usize = 1500;
+
+/// Runs one seed to its end; what was violated.
+fn run(seed: u64, bug: Option<Bug>) -> Result<(), String> {
+    let mut world = World::new(seed, bug);
+    for _ in 0..STEPS {
+        world.step()?;
+    }
+    world.come_to_rest()?;
+    check::rest::all_work(&world)
+}
+
+#[test]
+fn every_run_keeps_its_promises() {
+    let mut failed = Vec::new();
+    for seed in super::seeds(1000) {
+        if let Err(what) = run(seed, None) {
+            failed.push(format!("seed {seed}: {what}"));
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} runs failed (OTTLA_SEED repeats one):\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..20 {
+        let trace = |seed| {
+            let mut world = World::new(seed, None);
+            world.traces = true;
+            (0..STEPS).for_each(|_| world.step().expect("no violation"));
+            world.trace
+        };
+        assert_eq!(trace(seed), trace(seed), "seed {seed}");
+    }
+}
+
+/// Checkers that find nothing prove nothing.
+#[test]
+fn planted_bugs_are_caught() {
+    for bug in Bug::ALL {
+        let caught = (0..300).find_map(|seed| run(seed, Some(bug)).err().map(|what| (seed, what)));
+        match caught {
+            Some((seed, what)) => println!("{bug:?}: seed {seed}: {what}"),
+            None => panic!("{bug:?} was not caught"),
+        }
+    }
+}
