@@ -1,8 +1,9 @@
 //! WriteTxnMarkers, versions 0-1 (KIP-98): appends the markers that end transactions.
 //!
 //! A marker is appended for each partition by itself, with the checks of the producer's and the coordinator's epoch, and
-//! answered once all in-sync replicas have it.
+//! answered once all in-sync replicas have it. One in `__consumer_offsets` then decides the offsets of its transaction.
 
+use crate::common::topic_name::GROUP_METADATA_TOPIC;
 use crate::common::{ErrorCode, TopicPartition, clock};
 use crate::config::IbpVersion;
 use crate::handlers::dispatch::{Broker, Call};
@@ -51,7 +52,13 @@ pub async fn apply(broker: Arc<Broker>, request: WriteTxnMarkersRequest) -> Writ
     let mut codes: Vec<(i64, Codes)> = Vec::new();
     for (marker, name, append) in begun {
         let code = match append {
-            Ok(append) => append.await.err().map_or(ErrorCode::None, |error| partition_error_code(&error)),
+            Ok(append) => match append.await {
+                Ok(_) => {
+                    complete_offsets(&broker, marker, &name);
+                    ErrorCode::None
+                }
+                Err(error) => partition_error_code(&error),
+            },
             Err(code) => code,
         };
         let at = codes.iter().position(|(id, _)| *id == marker.producer_id).unwrap_or_else(|| {
@@ -62,6 +69,13 @@ pub async fn apply(broker: Arc<Broker>, request: WriteTxnMarkersRequest) -> Writ
     }
     let markers = codes.into_iter().map(|(producer_id, codes)| result(producer_id, codes));
     WriteTxnMarkersResponse { markers: markers.collect(), ..Default::default() }
+}
+
+/// Offsets that were committed in the transaction become visible, or are forgotten.
+fn complete_offsets(broker: &Broker, marker: &WritableTxnMarker, name: &TopicPartition) {
+    if name.topic == GROUP_METADATA_TOPIC {
+        broker.groups.complete_transaction(marker.producer_id, &[name.partition], marker.transaction_result);
+    }
 }
 
 fn names(marker: &WritableTxnMarker) -> impl Iterator<Item = TopicPartition> {
