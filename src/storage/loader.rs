@@ -67,7 +67,6 @@ struct Loader<'a> {
     options: &'a LoadOptions,
     segments: Vec<Loading>,
     epochs: Option<LeaderEpochCache>,
-    epochs_changed: bool,
     snapshots: Snapshots,
     unsynced: Unsynced,
     log_start_offset: Offset,
@@ -106,6 +105,7 @@ pub(crate) fn create(
         end_offset: 0,
         recovery_point: 0,
         indexes_synced_below: 0,
+        indexes_complete_at: 0,
         epochs: (config.message_format_magic >= 2).then(LeaderEpochCache::default),
         stale_epochs: None,
         producers: ProducerState::default(),
@@ -140,7 +140,6 @@ impl<'a> Loader<'a> {
             options,
             segments: Vec::with_capacity(names.logs.len()),
             epochs,
-            epochs_changed: false,
             snapshots: Snapshots::new(names.snapshots.clone()),
             unsynced: Unsynced::default(),
             log_start_offset: options.log_start_offset,
@@ -168,6 +167,7 @@ impl<'a> Loader<'a> {
     }
 
     fn load(mut self, topic_id: Uuid) -> io::Result<Log> {
+        let on_disk = self.epochs.clone();
         self.recover_unindexed()?;
         if !self.options.clean {
             self.recover_unflushed()?;
@@ -176,17 +176,18 @@ impl<'a> Loader<'a> {
         let (end_offset, found) = self.check_not_below_start(end_offset)?;
         let first_base = self.segments.first().map_or(self.log_start_offset, |s| s.file.base_offset);
         let log_start_offset = self.log_start_offset.max(first_base);
-        let stale_epochs = self.trim_epochs(end_offset, log_start_offset);
-        let recovery_point = match self.options.clean && found {
-            true => end_offset,
-            false => self.options.recovery_point.min(end_offset),
-        };
+        if let Some(epochs) = &mut self.epochs {
+            epochs.truncate_from_end(end_offset);
+            epochs.truncate_from_start(log_start_offset);
+        }
+        let trusted = self.options.clean && found;
+        let recovery_point = if trusted { end_offset } else { self.options.recovery_point.min(end_offset) };
         let (sealed, mut active) = self.open_segments()?;
         let producers = self.load_producers(&sealed, &active, log_start_offset, end_offset)?;
         active.update_config(&self.options.config);
         active.file.rest();
         segment_scan::release_buffer();
-        let mut log = Log {
+        Ok(Log {
             dir: self.dir.clone(),
             is_future: self.options.is_future,
             config: self.options.config.clone(),
@@ -196,8 +197,10 @@ impl<'a> Loader<'a> {
             end_offset,
             recovery_point: recovery_point.max(first_base),
             indexes_synced_below: recovery_point,
+            indexes_complete_at: if trusted && self.unsynced.sealed.is_empty() { end_offset } else { -1 },
+            // Until the next flush the file may say what it said: recovery finds the same again.
+            stale_epochs: on_disk.filter(|on_disk| self.epochs.as_ref() != Some(on_disk)),
             epochs: self.epochs,
-            stale_epochs,
             producers,
             snapshots: self.snapshots,
             topic_id,
@@ -206,20 +209,7 @@ impl<'a> Loader<'a> {
             rolled: false,
             truncations: 0,
             failed: None,
-        };
-        if self.epochs_changed {
-            log.write_epochs().map_err(|error| io::Error::other(error.to_string()))?;
-        }
-        Ok(log)
-    }
-
-    /// Clips the epochs to what is in the log; gives what the file says if only this makes a difference.
-    fn trim_epochs(&mut self, end_offset: Offset, log_start_offset: Offset) -> Option<LeaderEpochCache> {
-        let epochs = self.epochs.as_mut()?;
-        let before = epochs.clone();
-        let at_end = epochs.truncate_from_end(end_offset);
-        let at_start = epochs.truncate_from_start(log_start_offset);
-        (!self.epochs_changed && (at_end || at_start)).then_some(before)
+        })
     }
 
     /// Segments whose index is gone are recovered at any rate.
@@ -257,7 +247,7 @@ impl<'a> Loader<'a> {
         }
         if let (Some(epochs), Some(segment)) = (&mut self.epochs, self.segments.get(first)) {
             // What the scan will find again; a stale entry would hide what is in the batches.
-            self.epochs_changed |= epochs.truncate_from_end(segment.file.base_offset);
+            epochs.truncate_from_end(segment.file.base_offset);
         }
         let mut at = first;
         while at < self.segments.len() {
@@ -302,7 +292,7 @@ impl<'a> Loader<'a> {
                     break;
                 }
                 if epochs.latest().is_none_or(|latest| info.partition_leader_epoch > latest) {
-                    self.epochs_changed |= epochs.assign(info.partition_leader_epoch, info.base_offset);
+                    epochs.assign(info.partition_leader_epoch, info.base_offset);
                 }
             }
             segment.file.rest();
@@ -329,11 +319,9 @@ impl<'a> Loader<'a> {
         let known = if with_epochs { self.segments.len() } else { at };
         let mut producers = self.producers_at(&self.sealed_until(known), base_offset, false)?;
         let file = self.segments[at].file.clone();
-        let known = self.epochs.as_ref().map_or(0, |epochs| epochs.entries().len());
         let epochs = if with_epochs { self.epochs.as_mut() } else { None };
         let recovered = recovery::recover(&file, &self.options.config, &mut producers, epochs)?;
         file.rest();
-        self.epochs_changed |= self.epochs.as_ref().map_or(0, |epochs| epochs.entries().len()) != known;
         producers.set_end_offset(producers.end_offset().max(recovered.next_offset));
         let taken = self.snapshots.take(self.dir, &producers, self.log_start_offset)?;
         self.unsynced.snapshots.extend(taken);
@@ -456,7 +444,9 @@ impl<'a> Loader<'a> {
                 for segment in std::mem::take(&mut self.segments) {
                     segment.file.delete(self.options.config.file_delete_delay_ms)?;
                 }
-                self.epochs_changed |= self.epochs.as_mut().is_some_and(LeaderEpochCache::clear);
+                if let Some(epochs) = &mut self.epochs {
+                    epochs.clear();
+                }
                 self.snapshots.remove_if(self.dir, |_| true)?;
                 Ok((self.log_start_offset, false))
             }

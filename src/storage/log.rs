@@ -77,9 +77,11 @@ pub struct Log {
     pub(crate) recovery_point: Offset,
     /// Indexes of segments that begin below are on disk too.
     pub(crate) indexes_synced_below: Offset,
+    /// The log end at which the indexes of the active segment were complete on disk; -1 if they never were.
+    pub(crate) indexes_complete_at: Offset,
     /// `None` if the topic's message format has no leader epochs.
     pub(crate) epochs: Option<LeaderEpochCache>,
-    /// What the file of leader epochs still says, if loading dropped entries from memory only.
+    /// What the file of leader epochs still says, if it was loaded and is not what is known now.
     pub(crate) stale_epochs: Option<LeaderEpochCache>,
     pub(crate) producers: ProducerState,
     /// The producer snapshots on disk.
@@ -186,12 +188,17 @@ impl Log {
         self.sealed.first().map_or(self.active.base_offset(), |segment| segment.base_offset())
     }
 
-    /// What checkpoints need. A sealed segment whose indexes are not on disk yet is to be recovered after a
-    /// crash, even if its records are.
+    /// What checkpoints need. A segment whose indexes are not on disk yet is to be recovered after a crash, even
+    /// if its records are: so the point stays below the log end, where the next segment may begin before the next
+    /// checkpoint is written.
     pub fn state(&self) -> LogState {
         let above_first = self.log_start_offset > self.first_base_offset();
         let at = self.sealed.partition_point(|segment| segment.base_offset() < self.indexes_synced_below);
-        let incomplete = self.sealed.get(at).map_or(self.recovery_point, |segment| segment.base_offset());
+        let incomplete = match self.sealed.get(at) {
+            Some(segment) => segment.base_offset(),
+            None if self.active.size > 0 && self.indexes_complete_at != self.end_offset => self.end_offset - 1,
+            None => self.recovery_point,
+        };
         LogState {
             topic_partition: self.topic_partition().clone(),
             log_dir: self.log_dir().clone(),

@@ -30,6 +30,8 @@ pub struct FlushJob {
     unsynced: Unsynced,
     up_to: Offset,
     sealed_below: Offset,
+    /// The log end, if the indexes of the active segment are complete.
+    complete_at: Option<Offset>,
     truncations: u32,
     now_ms: i64,
 }
@@ -39,6 +41,7 @@ pub struct FlushJob {
 pub struct FlushDone {
     up_to: Offset,
     sealed_below: Offset,
+    complete_at: Option<Offset>,
     truncations: u32,
     now_ms: i64,
 }
@@ -54,8 +57,8 @@ impl FlushJob {
 
     /// For who synced the whole file system.
     pub(crate) fn done(&self) -> FlushDone {
-        let FlushJob { up_to, sealed_below, truncations, now_ms, .. } = *self;
-        FlushDone { up_to, sealed_below, truncations, now_ms }
+        let FlushJob { up_to, sealed_below, complete_at, truncations, now_ms, .. } = *self;
+        FlushDone { up_to, sealed_below, complete_at, truncations, now_ms }
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -189,6 +192,7 @@ impl Log {
             unsynced: std::mem::take(&mut self.unsynced),
             up_to,
             sealed_below: self.active.base_offset(),
+            complete_at: None,
             truncations: self.truncations,
             now_ms,
         }))
@@ -199,6 +203,7 @@ impl Log {
         if done.truncations == self.truncations {
             self.recovery_point = self.recovery_point.max(done.up_to.min(self.end_offset));
             self.indexes_synced_below = self.indexes_synced_below.max(done.sealed_below);
+            self.indexes_complete_at = done.complete_at.unwrap_or(self.indexes_complete_at);
             self.last_flush_ms = done.now_ms;
         }
     }
@@ -226,10 +231,12 @@ impl Log {
         }
         let finished = self.take_snapshot().and_then(|()| self.active.finish(&self.config));
         finished.map_err(|error| self.fail("closing log", error))?;
-        if self.recovery_point < self.end_offset {
+        let complete = self.indexes_complete_at == self.end_offset;
+        if !complete {
             self.unsynced.sealed.push(self.active.file.clone());
         }
-        self.begin_flush_of(FlushScope::All, now_ms)
+        let job = self.begin_flush_of(FlushScope::All, now_ms)?;
+        Ok(job.map(|job| FlushJob { complete_at: Some(self.end_offset), ..job }))
     }
 
     /// Writes and syncs everything, and closes the files. Afterwards the log can be opened without recovery;

@@ -44,6 +44,7 @@ impl Log {
         self.end_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
         self.indexes_synced_below = self.indexes_synced_below.min(offset);
+        self.indexes_complete_at = -1;
         self.reload_producers(now_ms).map_err(|error| self.fail("truncating log", error))?;
         Ok(true)
     }
@@ -82,6 +83,7 @@ impl Log {
         self.end_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
         self.indexes_synced_below = self.indexes_synced_below.min(offset);
+        self.indexes_complete_at = -1;
         Ok(())
     }
 

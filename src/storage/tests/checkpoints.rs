@@ -18,7 +18,8 @@ fn checkpoints_say_what_is_on_disk() {
     f.log.advance_log_start_offset(2, 5).expect("in range");
     f.manager.write_recovery_points(&[f.log.state(), other.state()]).expect("works");
     f.manager.write_log_starts(&[f.log.state(), other.state()]).expect("works");
-    assert_eq!(f.checkpoint("recovery-point-offset-checkpoint"), "0\n2\na 7 0\nt 0 5\n");
+    let points = f.checkpoint("recovery-point-offset-checkpoint");
+    assert_eq!(points, "0\n2\na 7 0\nt 0 4\n", "the records are on disk, the end of the indexes is not");
     assert_eq!(f.checkpoint("log-start-offset-checkpoint"), "0\n1\nt 0 2\n");
     let marks = HashMap::from([(f.log.log_dir().clone(), vec![(name(), 4)])]);
     f.manager.write_high_watermarks(marks).expect("works");
