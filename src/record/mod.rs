@@ -10,6 +10,7 @@
 //! | `builder`, `control` | making batches; markers of transactions |
 //! | `validator` | what a leader checks in records of clients, and the batches it makes of them |
 //! | `convert` | other formats for old consumers |
+//! | `retain` | what stays of a batch when its log is compacted |
 
 pub mod batch;
 pub mod builder;
@@ -18,6 +19,7 @@ pub mod control;
 pub mod convert;
 pub mod legacy;
 pub mod reader;
+pub mod retain;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod v2;
