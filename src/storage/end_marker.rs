@@ -3,7 +3,7 @@
 use crate::record::batch::BatchInfo;
 use crate::record::compression::Limits;
 use crate::record::control::ControlRecord;
-use crate::record::reader::Records;
+use crate::record::reader::{Record, Records};
 use bytes::Bytes;
 
 /// The end of a transaction.
@@ -20,12 +20,25 @@ pub(crate) fn parse(info: &BatchInfo, batch: &[u8]) -> Option<EndMarker> {
     if !info.is_control() || info.is_compressed() {
         return None;
     }
-    let batch = Bytes::copy_from_slice(batch);
-    let record = Records::open(info, &batch, &Limits::default()).ok()?.next()?.ok()?;
+    let record = first_record(info, batch)?;
     match ControlRecord::parse(&record)? {
         ControlRecord::EndTransaction { commit, coordinator_epoch } => {
             Some(EndMarker { aborted: !commit, coordinator_epoch, timestamp: record.timestamp })
         }
         ControlRecord::Unknown(_) => None,
     }
+}
+
+fn first_record(info: &BatchInfo, batch: &[u8]) -> Option<Record> {
+    let batch = Bytes::copy_from_slice(batch);
+    Records::open(info, &batch, &Limits::default()).ok()?.next()?.ok()
+}
+
+/// What a control batch says; `None` if compaction removed its record. What cannot be read is of an unknown kind.
+pub(crate) fn control_record(info: &BatchInfo, batch: &[u8]) -> Option<ControlRecord> {
+    if info.records_count == 0 {
+        return None;
+    }
+    let known = first_record(info, batch).and_then(|record| ControlRecord::parse(&record));
+    Some(known.unwrap_or(ControlRecord::Unknown(-1)))
 }

@@ -12,6 +12,7 @@ use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Most buffers of one vectored write (`IOV_MAX` of Linux).
 const VECTORS_MAX: usize = 1024;
@@ -95,6 +96,16 @@ pub(crate) fn path_len(path: &Path) -> io::Result<u64> {
 pub(crate) fn modified_ms(path: &Path) -> io::Result<i64> {
     let metadata = fs::metadata(path)?;
     Ok(metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000)
+}
+
+/// Sets when the file was last written.
+pub(crate) fn set_modified(path: &Path, modified: SystemTime) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.set_modified(modified)
+}
+
+/// When the file was last written, exactly.
+pub(crate) fn modified(path: &Path) -> io::Result<SystemTime> {
+    fs::metadata(path)?.modified()
 }
 
 /// True if the name exists.

@@ -115,6 +115,7 @@ pub(crate) fn create(
         last_flush_ms: now_ms,
         rolled: false,
         truncations: 0,
+        lowest_truncation: Offset::MAX,
         failed: None,
     })
 }
@@ -208,6 +209,7 @@ impl<'a> Loader<'a> {
             last_flush_ms: self.options.now_ms,
             rolled: false,
             truncations: 0,
+            lowest_truncation: Offset::MAX,
             failed: None,
         })
     }

@@ -40,6 +40,8 @@ pub struct LogState {
     pub recovery_point: Offset,
     /// Present if the log start is above the first segment's base offset.
     pub log_start_offset: Option<Offset>,
+    /// How often the log was cut since it was opened, and the smallest offset it was cut to.
+    pub truncated: (u32, Offset),
 }
 
 /// Metadata that was written and not yet synced; a flush syncs it before the recovery point moves.
@@ -93,6 +95,8 @@ pub struct Log {
     pub(crate) rolled: bool,
     /// Counts truncations: a flush that overlaps with one does not move the recovery point.
     pub(crate) truncations: u32,
+    /// The smallest offset that the log was cut to since it was opened.
+    pub(crate) lowest_truncation: Offset,
     pub(crate) failed: Option<StorageError>,
 }
 
@@ -196,7 +200,9 @@ impl Log {
         let at = self.sealed.partition_point(|segment| segment.base_offset() < self.indexes_synced_below);
         let incomplete = match self.sealed.get(at) {
             Some(segment) => segment.base_offset(),
-            None if self.active.size > 0 && self.indexes_complete_at != self.end_offset => self.end_offset - 1,
+            None if self.active.size > 0 && self.indexes_complete_at != self.end_offset => {
+                self.end_offset - 1
+            }
             None => self.recovery_point,
         };
         LogState {
@@ -204,6 +210,7 @@ impl Log {
             log_dir: self.log_dir().clone(),
             recovery_point: self.recovery_point.min(incomplete),
             log_start_offset: above_first.then_some(self.log_start_offset),
+            truncated: (self.truncations, self.lowest_truncation),
         }
     }
 

@@ -4,7 +4,7 @@
 //! overrides over the broker's defaults; partitions of a topic share one.
 
 /// Effective settings of a topic, as far as the log needs them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`: a segment never grows beyond it.
     pub segment_bytes: u32,
@@ -30,8 +30,17 @@ pub struct LogConfig {
     pub delete: bool,
     /// `cleanup.policy` holds `compact`.
     pub compact: bool,
-    /// `max.compaction.lag.ms`: for compacted topics an upper bound of `segment.ms`.
+    /// `max.compaction.lag.ms`: when a record is compacted at the latest; for compacted topics an upper bound of
+    /// `segment.ms`.
     pub max_compaction_lag_ms: i64,
+    /// `min.compaction.lag.ms`: no younger record is compacted.
+    pub min_compaction_lag_ms: i64,
+    /// `min.cleanable.dirty.ratio`: the part of the log that must be dirty before it is compacted.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `delete.retention.ms`: how long tombstones and markers stay after compaction.
+    pub delete_retention_ms: i64,
+    /// `max.message.bytes`: bounds what a batch is believed to hold when it is decompressed.
+    pub max_message_bytes: u32,
     /// `preallocate`: reserve a segment's blocks when it is created.
     pub preallocate: bool,
     /// The magic of `message.format.version`: 0, 1 or 2.
@@ -57,6 +66,10 @@ impl Default for LogConfig {
             delete: true,
             compact: false,
             max_compaction_lag_ms: i64::MAX,
+            min_compaction_lag_ms: 0,
+            min_cleanable_dirty_ratio: 0.5,
+            delete_retention_ms: 24 * 3_600_000,
+            max_message_bytes: (1 << 20) + 12,
             preallocate: false,
             message_format_magic: 2,
             overridden: "{}".into(),

@@ -1,6 +1,7 @@
 //! One entry of `log.dirs`: its lock, its checkpoints, the marker of a clean stop.
 
 use super::checkpoint;
+use super::cleaner_checkpoint::CleanedOffsets;
 use super::error::{StartError, StorageError};
 use super::file;
 use super::filename;
@@ -26,6 +27,8 @@ pub(crate) struct LogDir {
     lock: Mutex<Option<OwnedFd>>,
     /// What was last written to each checkpoint, as a hash: what did not change is not written again.
     written: Mutex<HashMap<&'static str, u64>>,
+    /// How far its logs are compacted; read when first needed.
+    pub(crate) cleaned: Mutex<Option<CleanedOffsets>>,
 }
 
 /// Why a directory could not be opened.
@@ -45,6 +48,7 @@ impl LogDir {
             health: Arc::default(),
             lock: Mutex::default(),
             written: Mutex::default(),
+            cleaned: Mutex::default(),
         }
     }
 

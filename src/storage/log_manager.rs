@@ -261,6 +261,9 @@ impl LogManager {
         let name = log.topic_partition().clone();
         let role = if log.is_future() { Role::Future } else { Role::Current };
         lock(&self.registry).places.remove(&(name.clone(), role));
+        if role == Role::Current {
+            self.forget_cleaned(&name, log.log_dir())?;
+        }
         self.mark_for_deletion(&mut log)
     }
 
@@ -301,9 +304,10 @@ impl LogManager {
         {
             let mut registry = lock(&self.registry);
             if let Some(at) = registry.places.remove(&(name.clone(), Role::Future)) {
-                registry.places.insert((name, Role::Current), at);
+                registry.places.insert((name.clone(), Role::Current), at);
             }
         }
+        self.move_cleaned(&name, current.log_dir(), future)?;
         self.mark_for_deletion(&mut current)
     }
 
@@ -389,8 +393,9 @@ impl LogManager {
     }
 
     /// Writes the recovery points of all logs; `claimed` are the states of those that partitions own. Only
-    /// directories whose points changed are written.
+    /// directories whose points changed are written. What was cut off is not taken for compacted any more.
     pub fn write_recovery_points(&self, claimed: &[LogState]) -> Result<(), StorageError> {
+        self.note_truncations(claimed)?;
         self.write_checkpoints(filename::RECOVERY_POINTS, claimed, |state| Some(state.recovery_point))
     }
 

@@ -40,6 +40,7 @@ impl Log {
             self.write_epochs()?;
         }
         self.truncations = self.truncations.wrapping_add(1);
+        self.lowest_truncation = self.lowest_truncation.min(offset);
         self.log_start_offset = self.log_start_offset.min(offset);
         self.end_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
@@ -79,6 +80,7 @@ impl Log {
             self.write_epochs()?;
         }
         self.truncations = self.truncations.wrapping_add(1);
+        self.lowest_truncation = self.lowest_truncation.min(offset);
         self.log_start_offset = offset;
         self.end_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);

@@ -6,9 +6,10 @@
 //! | `append_types`, `append_write` | what goes into an append; the vectored write of a group |
 //! | `read_plan` | a read in two halves: planned under the lock, executed off it |
 //! | `segment`, `header_scan`, `segment_scan` | a segment; walking its headers, reading it from end to end |
-//! | `index`, `offset_index`, `time_index`, `transaction_index` | the index files |
+//! | `index`, `offset_index`, `time_index`, `transaction_index`, `index_builder` | the index files |
 //! | `producer_state`, `producer_snapshot`, `producer_replay`, `end_marker` | producers and transactions |
 //! | `leader_epoch_cache`, `checkpoint`, `partition_metadata`, `meta_properties` | small files |
+//! | `log_clean`, `cleaner/`, `cleaner_checkpoint` | compaction: the swap, what it swaps in, how far it came |
 //! | `loader`, `leftovers`, `recovery` | opening a directory in whatever state it was left |
 //! | `log_manager`, `log_manager_start`, `log_dir` | all logs of a broker, and its log directories |
 //! | `partition_dir`, `filename`, `file`, `health`, `loggers` | paths, descriptors, the only `std::fs`, what happens when it fails, names of loggers |
@@ -16,6 +17,8 @@
 pub mod append_types;
 mod append_write;
 pub mod checkpoint;
+pub mod cleaner;
+mod cleaner_checkpoint;
 mod end_marker;
 pub mod error;
 pub mod file;
@@ -23,11 +26,13 @@ mod filename;
 mod header_scan;
 mod health;
 mod index;
+mod index_builder;
 mod leader_epoch_cache;
 mod leftovers;
 mod loader;
 pub mod log;
 mod log_append;
+mod log_clean;
 pub mod log_config;
 mod log_dir;
 pub mod log_flush;

@@ -8,13 +8,14 @@ use super::error::StorageError;
 use super::file;
 use super::filename;
 use super::health::Health;
+use super::transaction_index::{self, AbortedTxn};
 use crate::common::{Offset, TopicPartition};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
 /// A guard also after another thread panicked: what these locks protect is valid at every step.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -188,6 +189,8 @@ pub(crate) struct SegmentFile {
     pinned: AtomicBool,
     /// The segment was taken out of the log: that its files are gone is no error.
     deleted: AtomicBool,
+    /// The transaction index of a segment that a compacted one replaces.
+    retired: OnceLock<Vec<AbortedTxn>>,
 }
 
 impl SegmentFile {
@@ -199,6 +202,7 @@ impl SegmentFile {
             used: AtomicBool::new(false),
             pinned: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
+            retired: OnceLock::new(),
         })
     }
 
@@ -267,8 +271,42 @@ impl SegmentFile {
 
     /// Closes the descriptors unless the segment is the active one.
     pub(crate) fn close(&self) {
+        let mut slot = lock(&self.slot);
         if !self.pinned.load(Ordering::Relaxed) {
-            *lock(&self.slot) = Slot::default();
+            *slot = Slot::default();
+        }
+    }
+
+    /// Before a compacted segment takes over the names: whoever reads this one goes on with its own files, which stay
+    /// open until nobody does.
+    pub(crate) fn retire(self: &Arc<SegmentFile>, has_txn_index: bool) -> io::Result<()> {
+        self.pinned.store(true, Ordering::Relaxed);
+        self.log()?;
+        self.offset_index()?;
+        if has_txn_index {
+            let aborted = transaction_index::read(&self.path(filename::TXN_INDEX))?.unwrap_or_default();
+            // Set before: it is the same.
+            let _ = self.retired.set(aborted);
+        }
+        Ok(())
+    }
+
+    /// Adds the aborted transactions that overlap `from..to`; true if no later segment can hold more of them.
+    pub(crate) fn collect_aborted(
+        &self,
+        from: Offset,
+        to: Offset,
+        out: &mut Vec<AbortedTxn>,
+    ) -> io::Result<bool> {
+        let known = out.len();
+        let complete = transaction_index::collect(&self.path(filename::TXN_INDEX), from, to, out)?;
+        match self.retired.get().filter(|_| self.is_deleted()) {
+            Some(own) => {
+                // What was read may be of the segment that took the name.
+                out.truncate(known);
+                Ok(transaction_index::select(own, from, to, out))
+            }
+            None => Ok(complete),
         }
     }
 

@@ -103,6 +103,14 @@ impl ProducerEntry {
     }
 }
 
+/// Where a producer stands: what compaction must keep of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LastRecord {
+    /// Last offset of its last data batch, if one of its current epoch is known.
+    pub(crate) data_offset: Option<Offset>,
+    pub(crate) producer_epoch: ProducerEpoch,
+}
+
 /// A transaction that got its marker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct CompletedTxn {
@@ -315,6 +323,15 @@ impl ProducerState {
         let mut all: Vec<_> = self.producers.iter().map(|(id, entry)| (*id, entry)).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
+    }
+
+    /// Where every producer stands.
+    pub(crate) fn last_records(&self) -> HashMap<ProducerId, LastRecord> {
+        let last = |entry: &ProducerEntry| LastRecord {
+            data_offset: entry.batches.last().map(|batch| batch.last_offset),
+            producer_epoch: entry.producer_epoch,
+        };
+        self.producers.iter().map(|(producer_id, entry)| (*producer_id, last(entry))).collect()
     }
 
     /// The remembered batch that a client sent again, if it is one.

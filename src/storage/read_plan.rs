@@ -5,10 +5,10 @@
 
 use super::error::StorageError;
 use super::header_scan::HeaderScan;
+use super::log_read::Lookup;
 use super::partition_dir::SegmentFile;
 use super::segment::{self, Segment};
-use super::transaction_index::{self, AbortedTxn};
-use super::{filename, log_read::Lookup};
+use super::transaction_index::AbortedTxn;
 use crate::common::{FileSlice, Offset, ProducerId};
 use crate::record::batch::BatchInfo;
 use std::io;
@@ -238,6 +238,8 @@ impl ReadPlan {
             && hint.offset == self.offset
             && hint.segment_base_offset == self.file(segment).base_offset
             && hint.position < end
+            // A sealed segment may have been compacted since: its positions are not what they were.
+            && (segment == self.sealed.len() || hint.position == 0)
             && let Some((position, batch)) = HeaderScan::new(fd, hint.position, end).next_batch()?
             && batch.base_offset == self.offset
             && batch.magic >= 2
@@ -309,7 +311,7 @@ pub(crate) fn collect_aborted(
             Some(sealed) => (&sealed.file, sealed.has_txn_index),
             None => (&active.file, active.has_txn_index),
         };
-        if has_index && transaction_index::collect(&file.path(filename::TXN_INDEX), from, to, &mut found)? {
+        if has_index && file.collect_aborted(from, to, &mut found)? {
             break;
         }
     }

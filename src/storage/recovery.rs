@@ -7,20 +7,17 @@
 
 use super::file;
 use super::filename;
-use super::index;
+use super::index_builder::IndexBuilder;
 use super::leader_epoch_cache::LeaderEpochCache;
 use super::log_config::LogConfig;
 use super::loggers;
-use super::offset_index::OffsetEntry;
 use super::partition_dir::SegmentFile;
 use super::producer_replay;
 use super::producer_state::ProducerState;
-use super::segment::relative;
 use super::segment_scan::{self, Scanned};
-use super::time_index::TimeEntry;
-use super::transaction_index::{self, AbortedTxn};
+use super::transaction_index::AbortedTxn;
 use crate::common::Offset;
-use crate::record::batch::{NO_TIMESTAMP, check_crc};
+use crate::record::batch::check_crc;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -36,60 +33,29 @@ pub(crate) struct Recovered {
 }
 
 /// Collects what a scan finds.
-struct Builder<'a> {
+struct Builder {
     base_offset: Offset,
-    config: &'a LogConfig,
-    offsets: Vec<OffsetEntry>,
-    times: Vec<TimeEntry>,
-    aborted: Vec<AbortedTxn>,
-    max_timestamp: i64,
-    offset_of_max_timestamp: Offset,
-    last_entry_position: u32,
-    last_offset: Offset,
+    indexes: IndexBuilder,
     problem: Option<String>,
 }
 
-impl Builder<'_> {
+impl Builder {
     /// Why this batch cannot stand here.
     fn problem_of(&self, batch: &Scanned<'_>) -> Option<String> {
         let info = &batch.info;
         if let Err(error) = check_crc(info, batch.bytes) {
             return Some(error.to_string());
         }
-        let falls = info.last_offset() <= self.last_offset || info.last_offset_delta < 0;
+        let last_offset = self.indexes.last_offset();
+        let falls = info.last_offset() <= last_offset || info.last_offset_delta < 0;
         let below = info.magic >= 2 && info.base_offset < self.base_offset;
-        (falls || below).then(|| format!("offset {} does not follow {}", info.base_offset, self.last_offset))
-    }
-
-    fn add(&mut self, batch: &Scanned<'_>) {
-        let info = &batch.info;
-        self.last_offset = info.last_offset();
-        if info.max_timestamp > self.max_timestamp {
-            self.max_timestamp = info.max_timestamp;
-            self.offset_of_max_timestamp = info.last_offset();
-        }
-        let room = (self.offsets.len() as u32) < self.config.offset_index_entries_max();
-        if batch.position - self.last_entry_position > self.config.index_interval_bytes && room {
-            let relative_offset = relative(self.base_offset, info.last_offset());
-            self.offsets.push(OffsetEntry { relative_offset, position: batch.position });
-            self.add_time();
-            self.last_entry_position = batch.position;
-        }
-    }
-
-    fn add_time(&mut self) {
-        let last = self.times.last().map_or(NO_TIMESTAMP, |entry| entry.timestamp);
-        let room = (self.times.len() as u32) < self.config.time_index_entries_max();
-        if self.max_timestamp > last && room {
-            let relative_offset = relative(self.base_offset, self.offset_of_max_timestamp);
-            self.times.push(TimeEntry { timestamp: self.max_timestamp, relative_offset });
-        }
+        (falls || below).then(|| format!("offset {} does not follow {last_offset}", info.base_offset))
     }
 
     fn learn(&mut self, file: &SegmentFile, producers: &mut ProducerState, batch: &Scanned<'_>) {
         if let Some(completed) = producer_replay::learn(producers, &file.dir, batch) {
             if completed.aborted {
-                self.aborted.push(AbortedTxn {
+                self.indexes.aborted.push(AbortedTxn {
                     producer_id: completed.producer_id,
                     first_offset: completed.first_offset,
                     last_offset: completed.last_offset,
@@ -112,24 +78,14 @@ pub(crate) fn recover(
 ) -> io::Result<Recovered> {
     let fd = file.log()?;
     let size = u32::try_from(file::len(&fd)?).unwrap_or(u32::MAX);
-    let mut builder = Builder {
-        base_offset: file.base_offset,
-        config,
-        offsets: Vec::new(),
-        times: Vec::new(),
-        aborted: Vec::new(),
-        max_timestamp: NO_TIMESTAMP,
-        offset_of_max_timestamp: file.base_offset,
-        last_entry_position: 0,
-        last_offset: file.base_offset - 1,
-        problem: None,
-    };
+    let base_offset = file.base_offset;
+    let mut builder = Builder { base_offset, indexes: IndexBuilder::new(base_offset, config), problem: None };
     let end = segment_scan::scan(&fd, 0, size, |batch| {
         builder.problem = builder.problem_of(&batch);
         if builder.problem.is_some() {
             return Ok(ControlFlow::Break(()));
         }
-        builder.add(&batch);
+        builder.indexes.add(&batch.info, batch.position);
         if batch.info.magic >= 2 {
             if let Some(epochs) = &mut epochs
                 && epochs.latest().is_none_or(|latest| batch.info.partition_leader_epoch > latest)
@@ -152,23 +108,11 @@ pub(crate) fn recover(
     if end.position < size {
         file::truncate(&fd, u64::from(end.position))?;
     }
-    builder.add_time();
-    write_indexes(file, &builder)?;
+    builder.indexes.write(|suffix| file.path(suffix))?;
     Ok(Recovered {
         size: end.position,
         truncated_bytes: size - end.position,
-        next_offset: builder.last_offset + 1,
-        has_txn_index: !builder.aborted.is_empty(),
+        next_offset: builder.indexes.last_offset() + 1,
+        has_txn_index: !builder.indexes.aborted.is_empty(),
     })
-}
-
-fn write_indexes(file: &SegmentFile, builder: &Builder<'_>) -> io::Result<()> {
-    index::write_file(&file.path(filename::OFFSET_INDEX), &builder.offsets)?;
-    index::write_file(&file.path(filename::TIME_INDEX), &builder.times)?;
-    let path = file.path(filename::TXN_INDEX);
-    file::remove_if_exists(&path)?;
-    if !builder.aborted.is_empty() {
-        transaction_index::append(&path, &builder.aborted)?;
-    }
-    Ok(())
 }

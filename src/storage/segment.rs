@@ -6,7 +6,7 @@
 use super::file;
 use super::filename;
 use super::header_scan::HeaderScan;
-use super::index::{self, ActiveIndex};
+use super::index::{self, ActiveIndex, Entry};
 use super::log_config::LogConfig;
 use super::offset_index::OffsetEntry;
 use super::partition_dir::{PartitionDir, SegmentFile};
@@ -30,6 +30,8 @@ pub(crate) struct Segment {
     largest: OnceLock<TimeEntry>,
     /// Entries of the offset index.
     index_entries: OnceLock<u32>,
+    /// Largest timestamp of the first batch.
+    first_timestamp: OnceLock<i64>,
 }
 
 impl Segment {
@@ -40,6 +42,7 @@ impl Segment {
             has_txn_index,
             largest: OnceLock::new(),
             index_entries: OnceLock::new(),
+            first_timestamp: OnceLock::new(),
         })
     }
 
@@ -70,6 +73,32 @@ impl Segment {
             timestamp if timestamp >= 0 => Ok(timestamp),
             _ => file::modified_ms(&self.file.path(filename::LOG)),
         }
+    }
+
+    /// The largest timestamp of the first batch, -1 if there is none.
+    pub(crate) fn first_timestamp(&self) -> io::Result<i64> {
+        if let Some(known) = self.first_timestamp.get() {
+            return Ok(*known);
+        }
+        let first = HeaderScan::new(&*self.file.log()?, 0, self.size).next_batch()?;
+        let found = first.map_or(NO_TIMESTAMP, |(_, info)| info.max_timestamp);
+        Ok(*self.first_timestamp.get_or_init(|| found))
+    }
+
+    /// Bytes of the offset and of the time index.
+    pub(crate) fn index_bytes(&self) -> io::Result<(u64, u64)> {
+        let times = match file::path_len(&self.file.path(filename::TIME_INDEX)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            other => other?,
+        };
+        Ok((u64::from(self.index_entries()?) * OffsetEntry::SIZE as u64, times))
+    }
+
+    /// Before a compacted segment takes over the names of its files; see [`SegmentFile::retire`].
+    pub(crate) fn retire(&self) -> io::Result<()> {
+        self.largest()?;
+        self.index_entries()?;
+        self.file.retire(self.has_txn_index)
     }
 
     fn index_entries(&self) -> io::Result<u32> {

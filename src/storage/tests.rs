@@ -7,4 +7,4 @@ mod faults;
 mod retention;
 mod roll;
 mod simple;
-mod world;
+pub(crate) mod world;

@@ -81,15 +81,20 @@ pub(crate) fn truncate(path: &Path, offset: Offset) -> io::Result<()> {
 
 /// Collects the transactions that overlap `from..to`; true if no later segment can hold more of them.
 pub(crate) fn collect(path: &Path, from: Offset, to: Offset, out: &mut Vec<AbortedTxn>) -> io::Result<bool> {
-    for entry in read(path)?.unwrap_or_default() {
+    Ok(select(&read(path)?.unwrap_or_default(), from, to, out))
+}
+
+/// As [`collect`], from entries that were read.
+pub(crate) fn select(entries: &[AbortedTxn], from: Offset, to: Offset, out: &mut Vec<AbortedTxn>) -> bool {
+    for entry in entries {
         if entry.last_offset >= from && entry.first_offset < to {
-            out.push(entry);
+            out.push(*entry);
         }
         if entry.last_stable_offset >= to {
-            return Ok(true);
+            return true;
         }
     }
-    Ok(false)
+    false
 }
 
 #[cfg(test)]

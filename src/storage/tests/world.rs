@@ -20,9 +20,9 @@ pub(super) const EXPIRATION_MS: i64 = 1 << 50;
 
 /// A batch as it stands in the log.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Placed {
-    pub(super) info: BatchInfo,
-    pub(super) bytes: Bytes,
+pub(in crate::storage) struct Placed {
+    pub(in crate::storage) info: BatchInfo,
+    pub(in crate::storage) bytes: Bytes,
 }
 
 /// What the log must hold at a moment.
@@ -73,7 +73,7 @@ pub(super) fn open_manager(root: &Path) -> LogManager {
 }
 
 /// All batches of a log, read as a consumer reads them.
-pub(super) fn batches_of(log: &Log) -> Vec<Placed> {
+pub(in crate::storage) fn batches_of(log: &Log) -> Vec<Placed> {
     let mut found = Vec::new();
     let mut offset = log.log_start_offset();
     while offset < log.log_end_offset() {
