@@ -5,6 +5,7 @@
 //! of it stands, and nothing is left half-open if a step fails. The stop goes the other way.
 
 use super::built::Built;
+use super::cleaning::Cleaning;
 use super::parts::{self, Parts};
 use super::startup::StartupError;
 use super::{housekeeping, logging};
@@ -154,7 +155,11 @@ impl RunningBroker {
             Arc::clone(&broker),
             controller.clone(),
         )));
-        tasks.push(tokio::spawn(super::config_changes::follow(zk.clone(), Arc::clone(&broker))));
+        let cleaning = Cleaning::new(Arc::clone(&broker.replicas), Arc::clone(&logs));
+        built.has_cleaning(&cleaning);
+        cleaning.configure(&broker.admin.config());
+        let changes = super::config_changes::follow(zk.clone(), Arc::clone(&broker), Arc::clone(&cleaning));
+        tasks.push(tokio::spawn(changes));
         tasks.push(tokio::spawn(super::offsets_storage::keep(zk.clone(), parts.offsets_storage)));
         tasks.push(tokio::spawn(super::offsets_storage::keep_mark(zk.clone(), zk.session_events(), id)));
         tasks.push(tokio::spawn(super::offsets_storage::warn_of_strangers(zk.clone())));
@@ -167,6 +172,7 @@ impl RunningBroker {
             zk: zk.clone(),
             logs: Arc::clone(&logs),
             replicas: Arc::clone(&broker.replicas),
+            cleaning,
         };
         let (mut kept, failed) = housekeeping::start(keeper, parts.failures);
         tasks.append(&mut kept);

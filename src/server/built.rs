@@ -1,6 +1,7 @@
 //! What a start has made so far, so that a stop takes it down in order: at the end of a broker's life, after a start
 //! that failed, and when a signal comes in the middle of a start.
 
+use super::cleaning::Cleaning;
 use crate::common::BrokerId;
 use crate::controller::ControllerHandle;
 use crate::network::worker::Workers;
@@ -25,6 +26,7 @@ pub struct Built {
     zk: OnceLock<ZkClient>,
     logs: OnceLock<Arc<LogManager>>,
     replicas: OnceLock<Arc<ReplicaManager>>,
+    cleaning: OnceLock<Arc<Cleaning>>,
     controller: OnceLock<ControllerHandle>,
 }
 
@@ -49,6 +51,11 @@ impl Built {
         let _ = self.replicas.set(Arc::clone(replicas));
     }
 
+    /// The log cleaner may run.
+    pub fn has_cleaning(&self, cleaning: &Arc<Cleaning>) {
+        let _ = self.cleaning.set(Arc::clone(cleaning));
+    }
+
     /// The controller runs.
     pub fn has_controller(&self, controller: &ControllerHandle) {
         let _ = self.controller.set(controller.clone());
@@ -63,6 +70,10 @@ impl Built {
     pub async fn take_down(&self, workers: Option<Workers>) {
         if let Some(controller) = self.controller.get() {
             controller.stop().await;
+        }
+        if let Some(cleaning) = self.cleaning.get().cloned() {
+            // A pass that is under way is given up; what it has swapped in stays.
+            let _ = Handle::current().spawn_blocking(move || cleaning.stop()).await;
         }
         if let Some(logs) = self.logs.get() {
             close_logs(Arc::clone(logs), self.replicas.get().cloned(), workers).await;

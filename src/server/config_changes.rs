@@ -1,5 +1,6 @@
 //! Changed configurations reach this broker through `/config/changes`.
 
+use super::cleaning::Cleaning;
 use crate::common::clock;
 use crate::config::{BrokerConfig, Scope};
 use crate::handlers::Broker;
@@ -15,13 +16,13 @@ const TARGET: &str = "kafka.server.DynamicConfigManager";
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Puts changes into force as they are announced. Never ends.
-pub async fn follow(zk: ZkClient, broker: Arc<Broker>) {
+pub async fn follow(zk: ZkClient, broker: Arc<Broker>, cleaning: Arc<Cleaning>) {
     let mut changes = ConfigChanges::new();
     loop {
         match changes.read_new(&zk, clock::now_ms()).await {
             Ok((found, watch)) => {
                 for change in found {
-                    apply(&broker, &change).await;
+                    apply(&broker, &cleaning, &change).await;
                 }
                 watch.changed().await;
             }
@@ -33,7 +34,7 @@ pub async fn follow(zk: ZkClient, broker: Arc<Broker>) {
     }
 }
 
-async fn apply(broker: &Broker, change: &ConfigChange) {
+async fn apply(broker: &Broker, cleaning: &Arc<Cleaning>, change: &ConfigChange) {
     let name = &change.entity_name;
     match change.entity_type.as_str() {
         "topics" => {
@@ -49,6 +50,10 @@ async fn apply(broker: &Broker, change: &ConfigChange) {
                 return;
             }
             reload_broker(broker, scope).await;
+            let (cleaning, config) = (Arc::clone(cleaning), broker.admin.config());
+            if let Err(failed) = tokio::task::spawn_blocking(move || cleaning.configure(&config)).await {
+                error!(target: TARGET, "The log cleaner could not be reconfigured: {failed}");
+            }
         }
         other => info!(target: TARGET, "The change of {other}/{name} has no effect in this release"),
     }

@@ -1,6 +1,7 @@
 //! What a broker does by the clock: checkpoints, flushes, retention, deletions; and what it does when a log directory
 //! fails.
 
+use super::cleaning::Cleaning;
 use crate::common::clock;
 use crate::config::BrokerConfig;
 use crate::replication::ReplicaManager;
@@ -33,6 +34,8 @@ pub struct Keeper {
     pub logs: Arc<LogManager>,
     /// Partitions.
     pub replicas: Arc<ReplicaManager>,
+    /// Compaction.
+    pub cleaning: Arc<Cleaning>,
 }
 
 /// Open as long as one log directory works.
@@ -127,6 +130,10 @@ fn checkpoint_log_starts(keeper: &Keeper) {
 fn apply_retention(keeper: &Keeper) {
     let now_ms = clock::now_ms();
     for partition in keeper.replicas.all() {
+        if keeper.cleaning.is_busy(&partition.name) {
+            // It applies retention itself, once it is done.
+            continue;
+        }
         let deleted = partition.with_state(|state| {
             let high_watermark = state.machine.high_watermark().offset;
             state.log.as_mut().map_or(Ok(0), |log| log.apply_retention(now_ms, high_watermark))

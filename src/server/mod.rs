@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod built;
+pub mod cleaning;
 pub mod command_line;
 pub mod config_changes;
 pub mod housekeeping;

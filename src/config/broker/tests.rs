@@ -197,8 +197,8 @@ fn what_must_not_be_ignored_is_refused() {
 
 #[test]
 fn keys_without_effect_are_told() {
-    let (config, warnings) = read("num.io.threads=4\nlog.cleaner.threads=2\nfoo=1").expect("valid");
-    assert_eq!(config.keys_without_effect(), ["log.cleaner.threads"]);
+    let (config, warnings) = read("num.io.threads=4\nquota.window.num=2\nfoo=1").expect("valid");
+    assert_eq!(config.keys_without_effect(), ["quota.window.num"]);
     assert_eq!(warnings.len(), 2);
 }
 

@@ -34,28 +34,28 @@ keys! {
             "Time between searches for segments to delete.";
         "log.cleanup.policy": List = "delete", EachOf(&["compact", "delete"]), Medium, ClusterWide, Now =>
             "What happens to old segments: `delete`, `compact` or both, comma separated.";
-        "log.cleaner.threads": Int = "1", AtLeast(0), Medium, ClusterWide, Later =>
+        "log.cleaner.threads": Int = "1", AtLeast(0), Medium, ClusterWide, Now =>
             "Threads that compact logs.";
         "log.cleaner.io.max.bytes.per.second": Double = "1.7976931348623157E308",
-            Any, Medium, ClusterWide, Later =>
+            Any, Medium, ClusterWide, Now =>
             "Bytes that all cleaner threads together read and write per second.";
-        "log.cleaner.dedupe.buffer.size": Long = "134217728", Any, Medium, ClusterWide, Later =>
+        "log.cleaner.dedupe.buffer.size": Long = "134217728", Any, Medium, ClusterWide, Now =>
             "Memory of all cleaner threads together for remembering keys; more than 1 MiB per thread.";
-        "log.cleaner.io.buffer.size": Int = "524288", AtLeast(0), Medium, ClusterWide, Later =>
+        "log.cleaner.io.buffer.size": Int = "524288", AtLeast(0), Medium, ClusterWide, Now =>
             "Memory of all cleaner threads together for reading and writing.";
-        "log.cleaner.io.buffer.load.factor": Double = "0.9", Any, Medium, ClusterWide, Later =>
+        "log.cleaner.io.buffer.load.factor": Double = "0.9", Any, Medium, ClusterWide, Now =>
             "How full the memory for keys may become.";
-        "log.cleaner.backoff.ms": Long = "15000", AtLeast(0), Medium, ClusterWide, Later =>
+        "log.cleaner.backoff.ms": Long = "15000", AtLeast(0), Medium, ClusterWide, Now =>
             "Sleep of a cleaner thread that finds nothing to clean.";
-        "log.cleaner.min.cleanable.ratio": Double = "0.5", Any, Medium, ClusterWide, Later =>
+        "log.cleaner.min.cleanable.ratio": Double = "0.5", Any, Medium, ClusterWide, Now =>
             "Part of a log that must be uncompacted before it is compacted.";
-        "log.cleaner.enable": Boolean = "true", Any, Medium, ReadOnly, Later =>
+        "log.cleaner.enable": Boolean = "true", Any, Medium, ReadOnly, Now =>
             "Runs the log cleaner; without it, compacted topics grow for ever.";
-        "log.cleaner.delete.retention.ms": Long = "86400000", Any, Medium, ClusterWide, Later =>
+        "log.cleaner.delete.retention.ms": Long = "86400000", Any, Medium, ClusterWide, Now =>
             "Time for which delete markers stay in compacted topics.";
-        "log.cleaner.min.compaction.lag.ms": Long = "0", Any, Medium, ClusterWide, Later =>
+        "log.cleaner.min.compaction.lag.ms": Long = "0", Any, Medium, ClusterWide, Now =>
             "Age below which a record is not compacted.";
-        "log.cleaner.max.compaction.lag.ms": Long = "9223372036854775807", Any, Medium, ClusterWide, Later =>
+        "log.cleaner.max.compaction.lag.ms": Long = "9223372036854775807", Any, Medium, ClusterWide, Now =>
             "Age at which a record is compacted at the latest.";
         "log.index.size.max.bytes": Int = "10485760", AtLeast(4), Medium, ClusterWide, Now =>
             "Largest size of an offset or time index; a full index closes its segment.";

@@ -43,7 +43,7 @@ topic_keys! {
             "What happens to old segments: `delete`, `compact` or both.";
         "compression.type": String = "producer", OneOf(COMPRESSION_TYPES), Medium, Now, ["compression.type"] =>
             "Compression of stored records; `producer` keeps what arrives.";
-        "delete.retention.ms": Long = "86400000", AtLeast(0), Medium, Later, ["log.cleaner.delete.retention.ms"] =>
+        "delete.retention.ms": Long = "86400000", AtLeast(0), Medium, Now, ["log.cleaner.delete.retention.ms"] =>
             "Time for which delete markers stay after compaction.";
         "file.delete.delay.ms": Long = "60000", AtLeast(0), Medium, Now, ["log.segment.delete.delay.ms"] =>
             "Time between marking a file as deleted and removing it.";
@@ -58,7 +58,7 @@ topic_keys! {
             "Bytes of records between two entries of the offset index.";
         "leader.replication.throttled.replicas": List = "", ThrottledReplicas, Medium, Later, [] =>
             "Replicas whose sending is throttled: `partition:broker` pairs, or `*`.";
-        "max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), Medium, Later,
+        "max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), Medium, Now,
             ["log.cleaner.max.compaction.lag.ms"] =>
             "Age at which a record is compacted at the latest.";
         "max.message.bytes": Int = "1048588", AtLeast(0), Medium, Now, ["message.max.bytes"] =>
@@ -73,10 +73,10 @@ topic_keys! {
         "message.timestamp.type": String = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]), Medium, Now,
             ["log.message.timestamp.type"] =>
             "`CreateTime` keeps the producer's timestamps, `LogAppendTime` writes the broker's.";
-        "min.cleanable.dirty.ratio": Double = "0.5", Between(0, 1), Medium, Later,
+        "min.cleanable.dirty.ratio": Double = "0.5", Between(0, 1), Medium, Now,
             ["log.cleaner.min.cleanable.ratio"] =>
             "Part of the log that must be uncompacted before it is compacted.";
-        "min.compaction.lag.ms": Long = "0", AtLeast(0), Medium, Later, ["log.cleaner.min.compaction.lag.ms"] =>
+        "min.compaction.lag.ms": Long = "0", AtLeast(0), Medium, Now, ["log.cleaner.min.compaction.lag.ms"] =>
             "Age below which a record is not compacted.";
         "min.insync.replicas": Int = "1", AtLeast(1), Medium, Now, ["min.insync.replicas"] =>
             "Replicas that must be in sync for a write with acks=all.";
