@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
@@ -95,17 +95,15 @@ impl<S: Service> Connection<S> {
             transmitter: Transmitter::default(),
             ending: None,
             idle_ms_max: settings.idle_ms_max,
-            last_active_ms: clock::monotonic_ms(),
+            last_active_ms: clock::coarse_monotonic_ms(),
             idle_timer: None,
         }
     }
 
     /// Serves the peer until either side ends it, or `stopped` changes: then what was dispatched is still answered.
     pub async fn run(mut self, mut stopped: watch::Receiver<bool>) -> End {
-        tokio::select! {
-            biased;
-            end = poll_fn(|cx| self.poll(cx)) => return end,
-            _ = stopped.changed() => {}
+        if let Some(end) = self.run_until_stopped(&mut stopped).await {
+            return end;
         }
         self.ending.get_or_insert(End::Stopped);
         let end = poll_fn(|cx| self.poll(cx)).await;
@@ -113,6 +111,25 @@ impl<S: Service> Connection<S> {
             self.say_goodbye().await;
         }
         end
+    }
+
+    /// None if `stopped` changed first. What tells of a stop is polled once, so that this task is woken; a turn
+    /// for the peer only looks whether that has happened.
+    async fn run_until_stopped(&mut self, stopped: &mut watch::Receiver<bool>) -> Option<End> {
+        let seen = stopped.clone();
+        let mut changed = pin!(stopped.changed());
+        let mut is_known = false;
+        poll_fn(|cx| {
+            if let Poll::Ready(end) = self.poll(cx) {
+                return Poll::Ready(Some(end));
+            }
+            if is_known && !seen.has_changed().unwrap_or(true) {
+                return Poll::Pending;
+            }
+            is_known = true;
+            changed.as_mut().poll(cx).map(|_| None)
+        })
+        .await
     }
 
     /// Ends the stream and waits for the peer to do the same. To close a socket with requests unread would reset the
@@ -152,7 +169,9 @@ impl<S: Service> Connection<S> {
             match self.poll_read(cx) {
                 Poll::Ready(()) => {}
                 // The timer knows this task already, and looks at the last activity when it fires.
-                Poll::Pending if reads > 1 && self.idle_timer.is_some() => return Poll::Pending,
+                Poll::Pending if self.idle_timer.as_ref().is_some_and(|timer| !timer.is_elapsed()) => {
+                    return Poll::Pending;
+                }
                 Poll::Pending => return self.poll_idle(cx),
             }
         }
@@ -189,6 +208,10 @@ impl<S: Service> Connection<S> {
 
     /// Reads what has arrived and dispatches it. Pending: nothing there.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.socket.poll_read_ready(cx).is_pending() {
+            self.reader.release_if_empty();
+            return Poll::Pending;
+        }
         let mut space = ReadBuf::new(self.reader.space());
         // Not `try_read`: after a read that did not fill the space this knows, without asking the kernel, that
         // nothing more is there.
@@ -204,7 +227,7 @@ impl<S: Service> Connection<S> {
                     self.ending = Some(End::PeerClosed);
                 }
                 n => {
-                    self.last_active_ms = clock::monotonic_ms();
+                    self.last_active_ms = clock::coarse_monotonic_ms();
                     self.take_in(n);
                 }
             },
@@ -248,7 +271,7 @@ impl<S: Service> Connection<S> {
             return Poll::Pending;
         }
         loop {
-            let silent_ms = clock::monotonic_ms() - self.last_active_ms;
+            let silent_ms = clock::coarse_monotonic_ms() - self.last_active_ms;
             let left_ms = self.idle_ms_max - silent_ms;
             if left_ms <= 0 && self.owed.is_empty() && self.transmitter.bytes() == 0 {
                 return Poll::Ready(End::Idle);

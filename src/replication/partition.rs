@@ -168,12 +168,37 @@ impl DerefMut for Locked<'_> {
     }
 }
 
+/// Appends in line. An idle partition keeps no memory for them: the room for a turn's appends is made at once, as
+/// much as the turn before needed.
+#[derive(Default)]
+struct Inbox {
+    appends: Vec<Append>,
+    last_turn: usize,
+}
+
+/// Room that is made in advance at most.
+const INBOX_ROOM_MAX: usize = 1024;
+
+impl Inbox {
+    fn push(&mut self, append: Append) {
+        if self.appends.is_empty() {
+            self.appends.reserve_exact(self.last_turn);
+        }
+        self.appends.push(append);
+    }
+
+    fn take(&mut self) -> Vec<Append> {
+        self.last_turn = self.appends.len().min(INBOX_ROOM_MAX);
+        std::mem::take(&mut self.appends)
+    }
+}
+
 /// A partition that this broker hosts.
 pub struct Partition {
     /// Its name.
     pub name: TopicPartition,
     settings: ArcSwap<AppendSettings>,
-    inbox: Mutex<Vec<Append>>,
+    inbox: Mutex<Inbox>,
     state: Mutex<PartitionState>,
     context: Arc<ReplicaContext>,
 }
@@ -218,7 +243,7 @@ impl Partition {
     pub fn enqueue(self: &Arc<Self>, append: Append) {
         let mut inbox = self.inbox.lock().expect("no panic while an inbox is locked");
         inbox.push(append);
-        let first = inbox.len() == 1;
+        let first = inbox.appends.len() == 1;
         drop(inbox);
         if first {
             drain::schedule(self);
@@ -227,7 +252,7 @@ impl Partition {
 
     /// Writes everything in line.
     pub fn drain(self: &Arc<Self>) {
-        let appends = std::mem::take(&mut *self.inbox.lock().expect("no panic while an inbox is locked"));
+        let appends = self.inbox.lock().expect("no panic while an inbox is locked").take();
         if appends.is_empty() {
             return;
         }
@@ -450,6 +475,7 @@ impl PartitionState {
             self.fail(due);
             return Some(error);
         }
+        self.waiting.reserve(group.len());
         for (append, (acks, ticket, slot)) in group.into_iter().zip(requests) {
             match append.outcome {
                 Err(refused) => due.answers.push((ticket, slot, Err(PartitionError::Append(refused)))),
@@ -510,6 +536,7 @@ impl PartitionState {
         let local = self.local_end.offset;
         let committed = self.machine.high_watermark().offset;
         let mut kept = VecDeque::new();
+        due.answers.reserve(self.waiting.len());
         for waiting in self.waiting.drain(..) {
             let reached = match waiting.acks {
                 RequiredAcks::All => committed,

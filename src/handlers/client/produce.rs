@@ -155,7 +155,8 @@ fn prepare(
     acks: Result<RequiredAcks, ErrorCode>,
     ticket: &Arc<Ticket>,
 ) -> (ProduceResponse, SmallVec<[Accepted; 1]>) {
-    let mut response = ProduceResponse::default();
+    let responses = Vec::with_capacity(request.topic_data.len());
+    let mut response = ProduceResponse { responses, ..Default::default() };
     let mut accepted = SmallVec::new();
     let mut slot = 0;
     for topic in request.topic_data {
