@@ -9,6 +9,7 @@ use crate::storage::ReadError;
 pub fn partition_error_code(error: &PartitionError) -> ErrorCode {
     match error {
         PartitionError::NotLeader => ErrorCode::NotLeaderOrFollower,
+        PartitionError::NotAReplica => ErrorCode::ReplicaNotAvailable,
         PartitionError::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
         PartitionError::UnknownLeaderEpoch => ErrorCode::UnknownLeaderEpoch,
         PartitionError::StorageFailed => ErrorCode::KafkaStorageError,

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum PartitionError {
     /// This broker does not lead the partition.
     NotLeader,
+    /// A follower asks that is not among the replicas.
+    NotAReplica,
     /// The request's leader epoch is older than the partition's (KIP-320).
     FencedLeaderEpoch,
     /// The request's leader epoch is newer than the partition's (KIP-320).
@@ -33,6 +35,7 @@ impl fmt::Display for PartitionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PartitionError::NotLeader => f.write_str("this broker is not the leader"),
+            PartitionError::NotAReplica => f.write_str("the follower is not a replica"),
             PartitionError::FencedLeaderEpoch => f.write_str("the leader epoch is older than the broker's"),
             PartitionError::UnknownLeaderEpoch => f.write_str("the leader epoch is newer than the broker's"),
             PartitionError::StorageFailed => f.write_str("the log directory is offline"),

@@ -6,9 +6,11 @@
 //! that lives for days ([`super::fetch_session`]).
 
 use super::error::PartitionError;
-use super::partition::{Partition, PartitionState};
+use super::partition::leader::FollowerFetch;
+use super::partition::{Due, Partition, PartitionState, Reader};
+use super::partition_machine::IsrChange;
 use super::watch::{WatchId, Watcher};
-use crate::common::{LeaderEpoch, Offset};
+use crate::common::{BrokerId, LeaderEpoch, Offset};
 use crate::storage::{Log, LogPosition, LogRead, ReadError, ReadPlan};
 use bytestring::ByteString;
 use std::collections::{HashMap, VecDeque};
@@ -30,6 +32,8 @@ pub struct PartitionRequest {
     pub last_fetched_epoch: LeaderEpoch,
     /// Bytes wanted at most.
     pub bytes_max: usize,
+    /// Where the log of a follower begins, -1 if a consumer asks.
+    pub log_start_offset: Offset,
 }
 
 /// What holds for the whole request.
@@ -105,6 +109,14 @@ impl Standing {
     }
 }
 
+/// Who looks, and for what.
+struct Looker<'a> {
+    source: &'a dyn PartitionSource,
+    watcher: &'a Arc<Watcher>,
+    reader: Reader,
+    limits: &'a FetchLimits,
+}
+
 struct Member {
     request: PartitionRequest,
     partition: Option<Arc<Partition>>,
@@ -134,6 +146,7 @@ enum Found {
 pub struct FetchSet {
     source: Arc<dyn PartitionSource>,
     watcher: Arc<Watcher>,
+    reader: Reader,
     members: slab::Slab<Member>,
     by_name: HashMap<(ByteString, i32), u32>,
     due: VecDeque<u32>,
@@ -143,11 +156,12 @@ pub struct FetchSet {
 }
 
 impl FetchSet {
-    /// An empty set.
-    pub fn new(source: Arc<dyn PartitionSource>) -> FetchSet {
+    /// An empty set of `reader`, who is the same in all its requests.
+    pub fn new(source: Arc<dyn PartitionSource>, reader: Reader) -> FetchSet {
         FetchSet {
             source,
             watcher: Watcher::new(),
+            reader,
             members: slab::Slab::new(),
             by_name: HashMap::new(),
             due: VecDeque::new(),
@@ -190,9 +204,14 @@ impl FetchSet {
     pub fn remove(&mut self, topic: &ByteString, partition: i32) {
         let Some(key) = self.by_name.remove(&(topic.clone(), partition)) else { return };
         let member = self.members.remove(key as usize);
-        member.unwatch();
+        member.unwatch(self.reader);
         self.due.retain(|due| *due != key);
         self.ready.retain(|ready| *ready != key);
+    }
+
+    /// Who reads.
+    pub fn reader(&self) -> Reader {
+        self.reader
     }
 
     /// Number of partitions.
@@ -250,7 +269,10 @@ impl FetchSet {
         while let Some(key) = self.due.pop_front() {
             let member = &mut self.members[key as usize];
             member.due = false;
-            member.look(&*self.source, &self.watcher, key, limits);
+            member.look(
+                &Looker { source: &*self.source, watcher: &self.watcher, reader: self.reader, limits },
+                key,
+            );
             let is_ready = member.has_something();
             if is_ready && !member.listed {
                 self.ready.push(key);
@@ -321,7 +343,7 @@ impl FetchSet {
 impl Drop for FetchSet {
     fn drop(&mut self) {
         for (_, member) in &self.members {
-            member.unwatch();
+            member.unwatch(self.reader);
         }
     }
 }
@@ -336,51 +358,58 @@ impl Member {
         (matches!(self.found, Found::Error(FetchError::Unknown)), self.rank)
     }
 
-    fn unwatch(&self) {
+    fn unwatch(&self, reader: Reader) {
         if let (Some(partition), Some(watch)) = (&self.partition, self.watch) {
-            partition.unwatch(watch);
+            partition.unwatch(watch, reader);
         }
     }
 
     /// Sees where the partition stands and plans the read; watches it in any case, so that nothing is missed.
-    fn look(&mut self, source: &dyn PartitionSource, watcher: &Arc<Watcher>, key: u32, limits: &FetchLimits) {
+    fn look(&mut self, looker: &Looker<'_>, key: u32) {
         if let Some(partition) = self.partition.clone()
-            && self.look_into(&partition, watcher, key, limits)
+            && self.look_into(&partition, looker, key)
         {
             return;
         }
         // Unknown until now, or deleted and perhaps made anew since it was found.
-        self.unwatch();
+        self.unwatch(looker.reader);
         (self.watch, self.hint) = (None, None);
-        self.partition = source.find(&self.request.topic, self.request.partition);
+        self.partition = looker.source.find(&self.request.topic, self.request.partition);
         let Some(partition) = self.partition.clone() else {
-            let is_known = source.is_known(&self.request.topic, self.request.partition);
+            let is_known = looker.source.is_known(&self.request.topic, self.request.partition);
             self.found = Found::Error(if is_known { FetchError::NotHosted } else { FetchError::Unknown });
             self.standing = UNKNOWN;
             return;
         };
-        if !self.look_into(&partition, watcher, key, limits) {
+        if !self.look_into(&partition, looker, key) {
             self.standing = UNKNOWN;
             self.found = Found::Error(FetchError::Refused(PartitionError::StorageFailed));
         }
     }
 
     /// False if the partition has no log any more.
-    fn look_into(
-        &mut self,
-        partition: &Partition,
-        watcher: &Arc<Watcher>,
-        key: u32,
-        limits: &FetchLimits,
-    ) -> bool {
+    fn look_into(&mut self, partition: &Partition, looker: &Looker<'_>, key: u32) -> bool {
         let (request, hint, known) = (&self.request, self.hint, self.watch);
-        let looked = partition.with_state(|state| {
+        let looked = partition.with_due(|state, due| {
             state.log.as_ref()?;
-            let watch = state.watch(known, watcher, key);
-            Some((watch, look_at(state, request, hint, limits)))
+            let watch = state.watch(looker.reader, known, looker.watcher, key);
+            let looked = look_at(state, request, hint, looker);
+            let wanted = match (&looked, looker.reader) {
+                (Ok((_, Found::Diverging(..), _)) | Err(_), _) | (_, Reader::Consumer) => None,
+                (Ok(_), Reader::Follower(id)) => Some(note_follower(state, due, request, hint, id)),
+            };
+            Some((watch, looked, wanted))
         });
-        let Some((watch, looked)) = looked else { return false };
+        let Some((watch, mut looked, wanted)) = looked else { return false };
         self.watch = Some(watch);
+        match wanted {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some((change, words)))) => partition.want(change, &words),
+            Some(Err(error)) => {
+                log::warn!(target: "kafka.server.ReplicaManager", "Fetch of {}: {error}; it gets no records", partition.name);
+                looked = looked.map(|(standing, _, hint)| (standing, Found::Nothing, hint));
+            }
+        }
         match looked {
             Ok((standing, found, hint)) => {
                 self.standing = standing;
@@ -446,8 +475,9 @@ fn look_at(
     state: &mut PartitionState,
     request: &PartitionRequest,
     hint: Option<LogPosition>,
-    limits: &FetchLimits,
+    looker: &Looker<'_>,
 ) -> Looked {
+    let limits = looker.limits;
     if limits.from_any_replica {
         state.check_epoch(request.current_leader_epoch)?;
     } else {
@@ -468,7 +498,11 @@ fn look_at(
     if offset < standing.log_start_offset || offset > log.log_end().offset {
         return Err(out_of_range(log, offset));
     }
-    let upper = if limits.read_committed { stable } else { high_watermark };
+    let upper = match looker.reader {
+        Reader::Follower(_) => log.log_end(),
+        Reader::Consumer if limits.read_committed => stable,
+        Reader::Consumer => high_watermark,
+    };
     if offset >= upper.offset {
         let hint = (offset == upper.offset).then_some(upper).or(hint);
         return Ok((standing, Found::Nothing, hint));
@@ -481,6 +515,21 @@ fn look_at(
     // when the offset is not in the last segment.
     let bytes = hint.filter(|h| h.offset == offset).and_then(|h| h.bytes_until(&upper));
     Ok((standing, Found::Data { plan, bytes: bytes.map_or(usize::MAX / 2, |b| b as usize) }, hint))
+}
+
+/// A follower that asks for an offset has everything before it.
+fn note_follower(
+    state: &mut PartitionState,
+    due: &mut Due,
+    request: &PartitionRequest,
+    hint: Option<LogPosition>,
+    replica_id: BrokerId,
+) -> Result<Option<(IsrChange, String)>, PartitionError> {
+    let offset = request.fetch_offset;
+    let log_end = state.log.as_ref().map(Log::log_end).filter(|end| end.offset == offset);
+    let known = log_end.or(hint.filter(|hint| hint.offset == offset));
+    let log_end = known.unwrap_or_else(|| LogPosition::of_offset(offset));
+    state.follower_fetched(&FollowerFetch { replica_id, log_end, log_start: request.log_start_offset }, due)
 }
 
 fn out_of_range(log: &Log, offset: Offset) -> PartitionError {

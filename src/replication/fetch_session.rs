@@ -5,6 +5,7 @@
 //! session is gone is told so at the top level and opens a new one.
 
 use super::fetch::{FetchLimits, FetchSet, PartitionAnswer, PartitionRequest, PartitionSource};
+use super::partition::Reader;
 use crate::common::{clock, random};
 use bytestring::ByteString;
 use std::collections::HashMap;
@@ -33,8 +34,8 @@ pub struct SessionRequest {
     pub partitions: Vec<PartitionRequest>,
     /// Partitions to forget.
     pub forgotten: Vec<(ByteString, i32)>,
-    /// The client is a follower.
-    pub from_follower: bool,
+    /// Who asks; the same in all requests of a session.
+    pub reader: Reader,
 }
 
 /// Why a session request is refused.
@@ -97,16 +98,16 @@ impl FetchSessions {
                 Ok(FetchWait::new(target, request.session_id, limits, wait_ms_max))
             }
             None => {
-                let set = FetchSet::new(Arc::clone(&self.source));
+                let set = FetchSet::new(Arc::clone(&self.source), request.reader);
                 Ok(FetchWait::new(Target::Alone(set), NO_SESSION, limits, wait_ms_max))
             }
         }
     }
 
     fn full(&self, request: SessionRequest, limits: FetchLimits, wait_ms_max: i64) -> FetchWait {
-        let mut set = FetchSet::new(Arc::clone(&self.source));
+        let mut set = FetchSet::new(Arc::clone(&self.source), request.reader);
         let slot = if request.session_epoch == INITIAL_EPOCH {
-            self.free_slot(request.partitions.len(), request.from_follower)
+            self.free_slot(request.partitions.len(), request.reader != Reader::Consumer)
         } else {
             None
         };
@@ -121,7 +122,7 @@ impl FetchSessions {
         let entry = Entry {
             session: Arc::clone(&session),
             partitions,
-            privileged: request.from_follower,
+            privileged: request.reader != Reader::Consumer,
             last_used_ms: now_ms,
             created_ms: now_ms,
         };
@@ -139,7 +140,7 @@ impl FetchSessions {
         let session = Arc::clone(&entry.session);
         drop(entries);
         let mut guard = session.lock().expect("no panic while a session is locked");
-        if guard.next_epoch != request.session_epoch {
+        if guard.next_epoch != request.session_epoch || guard.set.reader() != request.reader {
             return Err(SessionError::WrongEpoch);
         }
         guard.next_epoch = next_epoch(guard.next_epoch);

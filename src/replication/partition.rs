@@ -5,20 +5,21 @@
 //! what is appended meanwhile waits for the next one (group commit).
 
 mod follower;
+pub mod leader;
+mod state;
 
 use super::error::PartitionError;
 use super::partition_machine::{Decision, LeadershipState, PartitionMachine};
 use super::ticket::{AppendResult, Appended, Ticket};
-use super::watch::{WatchId, Watcher, Watches};
+use super::watch::{WatchId, Watches};
 use super::{drain, replica_manager::ReplicaContext};
 use crate::common::halt::HaltOnPanic;
-use crate::common::{LeaderEpoch, Offset, TopicPartition, Uuid, clock};
+use crate::common::{BrokerId, LeaderEpoch, Offset, TopicPartition, Uuid, clock};
 use crate::record::Compression;
 use crate::record::batch::PreparedBatch;
 use crate::record::validator::{Origin, RequestFormat, ValidationRules};
-use crate::storage::{AppendOrigin, FlushDone, FlushJob, LeaderAppend, Log, LogPosition, StorageError};
+use crate::storage::{AppendOrigin, FlushJob, LeaderAppend, Log, LogPosition, StorageError};
 use arc_swap::ArcSwap;
-use log::error;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
@@ -115,6 +116,16 @@ struct Waiting {
     slot: usize,
 }
 
+/// Who reads a partition: it decides how far, and what wakes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Reader {
+    /// A consumer, up to the high watermark.
+    #[default]
+    Consumer,
+    /// A follower, up to the end of the log. Its fetch offset tells how far it has come.
+    Follower(BrokerId),
+}
+
 /// State under the mutex.
 pub struct PartitionState {
     /// Role and high watermark.
@@ -127,12 +138,16 @@ pub struct PartitionState {
     local_end: LogPosition,
     flush_running: bool,
     waiting: VecDeque<Waiting>,
+    min_in_sync_replicas: usize,
+    /// Of those who read what is committed.
     watches: Watches,
+    /// Of followers, who read all there is.
+    follower_watches: Watches,
 }
 
 /// Answers and wake-ups that are due once the mutex is released.
 #[derive(Default)]
-struct Due {
+pub(super) struct Due {
     answers: Vec<(Arc<Ticket>, usize, AppendResult)>,
     wake: Vec<Waker>,
 }
@@ -215,7 +230,7 @@ impl Partition {
         let (start, end) = (log.log_start_offset(), log.log_end());
         let bounded = high_watermark.clamp(start, end.offset);
         let position = if bounded == end.offset { end } else { LogPosition::of_offset(bounded) };
-        let machine = PartitionMachine::new(context.broker_id, position);
+        let machine = PartitionMachine::new(context.broker_id, position, context.replica_lag_ms_max);
         let state = PartitionState {
             machine,
             log: Some(log),
@@ -223,7 +238,9 @@ impl Partition {
             local_end: end,
             flush_running: false,
             waiting: VecDeque::new(),
+            min_in_sync_replicas: settings.min_in_sync_replicas,
             watches: Watches::default(),
+            follower_watches: Watches::default(),
         };
         let (settings, state) = (ArcSwap::from_pointee(settings), Mutex::new(state));
         Arc::new(Partition { name, settings, inbox: Mutex::default(), state, context })
@@ -236,6 +253,7 @@ impl Partition {
 
     /// Replaces the settings after a change of the topic's configuration.
     pub fn set_settings(&self, settings: AppendSettings) {
+        self.lock().min_in_sync_replicas = settings.min_in_sync_replicas;
         self.settings.store(Arc::new(settings));
     }
 
@@ -257,9 +275,8 @@ impl Partition {
             return;
         }
         let mut due = Due::default();
-        let min_in_sync = self.settings.load().min_in_sync_replicas;
         let mut state = self.lock();
-        let failure = state.append(appends, min_in_sync, &mut due);
+        let failure = state.append(appends, &mut due);
         let flush = state.settle(&mut due);
         drop(state);
         due.serve();
@@ -284,9 +301,9 @@ impl Partition {
         let local_end = log.log_end();
         let assigned = log.assign_epoch_start(decision.leader_epoch, local_end.offset);
         state.local_end = local_end;
-        state.machine.become_leader(decision, local_end);
+        state.machine.become_leader(decision, local_end, clock::monotonic_ms());
         // Whoever waits must look again: the epoch has changed.
-        state.watches.mark_all(&mut due.wake);
+        state.mark_all(&mut due);
         state.answer_committed(&mut due);
         drop(guard);
         due.serve();
@@ -333,7 +350,7 @@ impl Partition {
     /// Wakes waiting fetches, after a change that they should see.
     pub fn wake_watches(&self) {
         let mut due = Due::default();
-        self.lock().watches.mark_all(&mut due.wake);
+        self.lock().mark_all(&mut due);
         due.serve();
     }
 
@@ -359,9 +376,9 @@ impl Partition {
         PartitionError::StorageFailed
     }
 
-    /// Ends a watch.
-    pub fn unwatch(&self, id: WatchId) {
-        self.lock().watches.remove(id);
+    /// Ends a watch of [`PartitionState::watch`].
+    pub fn unwatch(&self, id: WatchId, reader: Reader) {
+        self.lock().watches_of(reader).remove(id);
     }
 
     fn lock(&self) -> Locked<'_> {
@@ -402,176 +419,4 @@ impl Partition {
         }
         again
     }
-}
-
-impl PartitionState {
-    /// The epoch check of KIP-320: `current` is what the client believes, -1 if it does not say.
-    pub fn check_leader(&self, current: LeaderEpoch) -> Result<(), PartitionError> {
-        self.check_epoch(current)?;
-        if !self.machine.is_leader() {
-            return Err(PartitionError::NotLeader);
-        }
-        Ok(())
-    }
-
-    /// The same without the question who leads.
-    pub fn check_epoch(&self, current: LeaderEpoch) -> Result<(), PartitionError> {
-        if self.log.is_none() {
-            return Err(PartitionError::StorageFailed);
-        }
-        if current != -1 && current < self.machine.leader_epoch() {
-            return Err(PartitionError::FencedLeaderEpoch);
-        }
-        if current > self.machine.leader_epoch() {
-            return Err(PartitionError::UnknownLeaderEpoch);
-        }
-        Ok(())
-    }
-
-    /// Watches for the next move of the partition.
-    pub fn watch(&mut self, known: Option<WatchId>, watcher: &Arc<Watcher>, key: u32) -> WatchId {
-        match known {
-            Some(id) => {
-                self.watches.arm(id);
-                id
-            }
-            None => self.watches.add(watcher, key),
-        }
-    }
-
-    fn append(&mut self, appends: Vec<Append>, min_in_sync: usize, due: &mut Due) -> Option<StorageError> {
-        let too_few = self.machine.in_sync_replicas().len() < min_in_sync;
-        let leads = self.machine.is_leader();
-        let Some(log) = self.log.as_mut() else {
-            refuse(appends, &PartitionError::StorageFailed, due);
-            return None;
-        };
-        if !leads {
-            refuse(appends, &PartitionError::NotLeader, due);
-            return None;
-        }
-        let mut group = Vec::with_capacity(appends.len());
-        let mut requests = Vec::with_capacity(appends.len());
-        let epoch = self.machine.leader_epoch();
-        for append in appends {
-            let origin = match append.appender {
-                Appender::Client => AppendOrigin::Client,
-                Appender::Coordinator { leader_epoch } if leader_epoch == epoch => AppendOrigin::Coordinator,
-                Appender::Coordinator { .. } => {
-                    due.answers.push((append.ticket, append.slot, Err(PartitionError::NotLeader)));
-                    continue;
-                }
-            };
-            if too_few && append.acks == RequiredAcks::All {
-                due.answers.push((append.ticket, append.slot, Err(PartitionError::NotEnoughReplicas)));
-                continue;
-            }
-            group.push(LeaderAppend::new(append.batches, origin));
-            requests.push((append.acks, append.ticket, append.slot));
-        }
-        if let Err(error) = log.append_as_leader(&mut group, epoch, clock::now_ms()) {
-            let failed = PartitionError::StorageFailed;
-            due.answers.extend(requests.into_iter().map(|(_, t, slot)| (t, slot, Err(failed.clone()))));
-            self.fail(due);
-            return Some(error);
-        }
-        self.waiting.reserve(group.len());
-        for (append, (acks, ticket, slot)) in group.into_iter().zip(requests) {
-            match append.outcome {
-                Err(refused) => due.answers.push((ticket, slot, Err(PartitionError::Append(refused)))),
-                Ok(done) => {
-                    let appended = Appended {
-                        base_offset: done.first_offset,
-                        log_append_time_ms: done.log_append_time_ms,
-                        log_start_offset: done.log_start_offset,
-                    };
-                    let required = done.last_offset + 1;
-                    self.waiting.push_back(Waiting { required, acks, appended, ticket, slot });
-                }
-            }
-        }
-        None
-    }
-
-    /// After an append: acknowledges what can be. True if a flush must run first (`log.flush.interval.messages`).
-    fn settle(&mut self, due: &mut Due) -> bool {
-        let Some(log) = self.log.as_ref() else { return false };
-        if self.flush_running {
-            return false;
-        }
-        if is_flush_required(log) {
-            self.flush_running = true;
-            return true;
-        }
-        self.local_end = log.log_end();
-        self.moved(due);
-        false
-    }
-
-    /// A flush of everything up to `end` is over. True if another must follow at once.
-    fn flushed(&mut self, done: Option<FlushDone>, end: LogPosition, due: &mut Due) -> bool {
-        let Some(log) = self.log.as_mut() else { return false };
-        if let Some(done) = done {
-            log.complete_flush(done);
-        }
-        let again = is_flush_required(log);
-        self.local_end = if again { end } else { log.log_end() };
-        self.flush_running = again;
-        self.moved(due);
-        again
-    }
-
-    /// The local end moved: commits, answers, wakes.
-    fn moved(&mut self, due: &mut Due) {
-        if self.machine.advance(self.local_end) {
-            self.watches.mark_all(&mut due.wake);
-        }
-        self.answer_committed(due);
-    }
-
-    fn answer_committed(&mut self, due: &mut Due) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let local = self.local_end.offset;
-        let committed = self.machine.high_watermark().offset;
-        let mut kept = VecDeque::new();
-        due.answers.reserve(self.waiting.len());
-        for waiting in self.waiting.drain(..) {
-            let reached = match waiting.acks {
-                RequiredAcks::All => committed,
-                RequiredAcks::None | RequiredAcks::Leader => local,
-            };
-            if waiting.required <= reached {
-                due.answers.push((waiting.ticket, waiting.slot, Ok(waiting.appended)));
-            } else {
-                kept.push_back(waiting);
-            }
-        }
-        self.waiting = kept;
-    }
-
-    fn refuse_waiting(&mut self, reason: &PartitionError, due: &mut Due) {
-        for waiting in self.waiting.drain(..) {
-            due.answers.push((waiting.ticket, waiting.slot, Err(reason.clone())));
-        }
-        self.watches.mark_all(&mut due.wake);
-    }
-
-    /// The directory failed: the log is given up, nothing is acknowledged from now on.
-    fn fail(&mut self, due: &mut Due) {
-        if let Some(log) = self.log.take() {
-            error!(target: "kafka.server.ReplicaManager", "Partition {} is offline", log.topic_partition());
-        }
-        self.refuse_waiting(&PartitionError::StorageFailed, due);
-    }
-}
-
-/// `flush.messages`: so many records are not acknowledged without a flush.
-fn is_flush_required(log: &Log) -> bool {
-    log.unflushed_messages() >= log.config().flush_messages
-}
-
-fn refuse(appends: Vec<Append>, reason: &PartitionError, due: &mut Due) {
-    due.answers.extend(appends.into_iter().map(|append| (append.ticket, append.slot, Err(reason.clone()))));
 }

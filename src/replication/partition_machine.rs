@@ -4,9 +4,13 @@
 //! - `leader_epoch` never goes back, and a role is entered only with a larger one (KIP-101, KIP-320);
 //! - `high_watermark <= ` log end of every in-sync replica, and never goes back while the role lasts;
 //! - a leader is a member of its own ISR;
-//! - the high watermark is at least the log start and at most the local log end.
+//! - the high watermark is at least the log start and at most the local log end;
+//! - one change of the ISR is under way at most; until its outcome is known both the old and the new one count
+//!   (KIP-497: the larger is the stricter).
+//!
+//! Times are those of one monotonic clock, in milliseconds. Source of the rules: Kafka 2.8.2 `Partition`, `Replica`.
 
-use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch};
+use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch, Offset};
 use crate::storage::LogPosition;
 
 /// What the controller says about a partition (LeaderAndIsr).
@@ -48,11 +52,79 @@ pub enum Decision {
     NotAReplica,
 }
 
+/// A follower as its leader knows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct RemoteReplica {
     id: BrokerId,
     /// Its log end as of its last fetch; none before the first.
     log_end: Option<LogPosition>,
+    /// Its log start, -1 before its first fetch.
+    log_start: Offset,
+    /// The latest moment at which it had everything that the leader had then.
+    caught_up_ms: i64,
+    /// When it fetched last, and the leader's log end at that moment.
+    last_fetch: (i64, Offset),
+}
+
+impl RemoteReplica {
+    fn new(id: BrokerId) -> RemoteReplica {
+        RemoteReplica { id, log_end: None, log_start: -1, caught_up_ms: NEVER, last_fetch: (NEVER, -1) }
+    }
+
+    fn log_end_offset(&self) -> Offset {
+        self.log_end.map_or(-1, |end| end.offset)
+    }
+
+    fn fetched(&mut self, log_end: LogPosition, log_start: Offset, leader_end: Offset, now_ms: i64) {
+        let (last_fetch_ms, leader_end_then) = self.last_fetch;
+        if log_end.offset >= leader_end {
+            self.caught_up_ms = self.caught_up_ms.max(now_ms);
+        } else if log_end.offset >= leader_end_then {
+            // It has now what the leader had when it asked before: behind by one fetch at most.
+            self.caught_up_ms = self.caught_up_ms.max(last_fetch_ms);
+        }
+        self.log_end = Some(log_end);
+        self.log_start = log_start;
+        self.last_fetch = (now_ms, leader_end);
+    }
+}
+
+/// Long before any moment.
+const NEVER: i64 = i64::MIN / 2;
+
+/// A new ISR that the leader wants; in force once it is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IsrChange {
+    /// The members.
+    pub in_sync_replicas: Vec<BrokerId>,
+    /// This broker.
+    pub leader: BrokerId,
+    /// Under which it was decided.
+    pub leader_epoch: LeaderEpoch,
+    /// Of the decision that the leadership comes from.
+    pub controller_epoch: ControllerEpoch,
+    /// The version of the state that it replaces.
+    pub zk_version: i32,
+}
+
+/// What a follower's fetch led to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FollowerFetched {
+    /// The high watermark moved.
+    pub committed: bool,
+    /// The follower belongs into the ISR now.
+    pub isr_change: Option<IsrChange>,
+}
+
+/// Where a leader's log ends, at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaderEnds {
+    /// End of what may be acknowledged.
+    pub local_end: LogPosition,
+    /// End of the log.
+    pub log_end: Offset,
+    /// The moment.
+    pub now_ms: i64,
 }
 
 /// The replica of this broker.
@@ -66,14 +138,21 @@ pub struct PartitionMachine {
     zk_version: i32,
     replicas: Vec<BrokerId>,
     in_sync_replicas: Vec<BrokerId>,
+    /// The ISR that was proposed and is neither written nor refused.
+    proposed: Option<Vec<BrokerId>>,
     remote: Vec<RemoteReplica>,
+    /// Where the log ended when this leadership began: who has not reached it may lack committed records.
+    epoch_start_offset: Offset,
+    replica_lag_ms_max: i64,
     high_watermark: LogPosition,
 }
 
 impl PartitionMachine {
     /// A replica without a role whose committed records end at `high_watermark` (from its checkpoint,
     /// bounded by the log).
-    pub fn new(local_id: BrokerId, high_watermark: LogPosition) -> PartitionMachine {
+    ///
+    /// A follower that lacks something for longer than `replica_lag_ms_max` is not in sync (`replica.lag.time.max.ms`).
+    pub fn new(local_id: BrokerId, high_watermark: LogPosition, replica_lag_ms_max: i64) -> PartitionMachine {
         PartitionMachine {
             local_id,
             role: Role::Unassigned,
@@ -83,7 +162,10 @@ impl PartitionMachine {
             zk_version: -1,
             replicas: Vec::new(),
             in_sync_replicas: Vec::new(),
+            proposed: None,
             remote: Vec::new(),
+            epoch_start_offset: 0,
+            replica_lag_ms_max,
             high_watermark,
         }
     }
@@ -99,24 +181,26 @@ impl PartitionMachine {
         }
     }
 
-    /// Enters the leader's role. `local_end` is the end of what may be acknowledged here. True if the high
-    /// watermark moved.
-    pub fn become_leader(&mut self, state: &LeadershipState, local_end: LogPosition) -> bool {
+    /// Enters the leader's role, or takes a new decision in it. `local_end` is the end of what may be acknowledged
+    /// here. True if the high watermark moved.
+    pub fn become_leader(&mut self, state: &LeadershipState, local_end: LogPosition, now_ms: i64) -> bool {
         assert_eq!(self.judge(state), Decision::Accepted);
         let was_leader = self.role == Role::Leader;
         self.note(state);
         self.role = Role::Leader;
-        let known = std::mem::take(&mut self.remote);
-        self.remote = state
-            .replicas
-            .iter()
-            .filter(|id| **id != self.local_id)
-            .map(|id| {
-                let before = known.iter().find(|r| was_leader && r.id == *id);
-                RemoteReplica { id: *id, log_end: before.and_then(|r| r.log_end) }
-            })
-            .collect();
-        self.advance(local_end)
+        self.epoch_start_offset = local_end.offset;
+        let mut known = std::mem::take(&mut self.remote);
+        if !was_leader {
+            known.clear();
+        }
+        for id in state.replicas.iter().filter(|id| **id != self.local_id) {
+            let before = known.iter().position(|replica| replica.id == *id);
+            let mut replica = before.map_or_else(|| RemoteReplica::new(*id), |at| known.swap_remove(at));
+            replica.caught_up_ms = if state.in_sync_replicas.contains(id) { now_ms } else { NEVER };
+            replica.last_fetch = (now_ms, local_end.offset);
+            self.remote.push(replica);
+        }
+        self.advance(local_end, now_ms)
     }
 
     /// Enters the follower's role.
@@ -124,7 +208,7 @@ impl PartitionMachine {
         assert_eq!(self.judge(state), Decision::Accepted);
         self.note(state);
         self.role = Role::Follower;
-        self.remote.clear();
+        self.remote = Vec::new();
     }
 
     fn note(&mut self, state: &LeadershipState) {
@@ -134,16 +218,22 @@ impl PartitionMachine {
         self.zk_version = state.zk_version;
         self.replicas.clone_from(&state.replicas);
         self.in_sync_replicas.clone_from(&state.in_sync_replicas);
+        self.proposed = None;
     }
 
     /// The local log reaches to `local_end` now. True if the high watermark moved.
-    pub fn advance(&mut self, local_end: LogPosition) -> bool {
+    ///
+    /// It waits for all in sync, and for those that are about to be: were it not so, a follower that catches up with
+    /// a busy leader alone in its ISR would never reach it.
+    pub fn advance(&mut self, local_end: LogPosition, now_ms: i64) -> bool {
         if self.role != Role::Leader {
             return false;
         }
         let mut committed = local_end;
         for remote in &self.remote {
-            if !self.in_sync_replicas.contains(&remote.id) {
+            let counts = self.is_maximal_member(remote.id)
+                || now_ms.saturating_sub(remote.caught_up_ms) <= self.replica_lag_ms_max;
+            if !counts {
                 continue;
             }
             match remote.log_end {
@@ -157,6 +247,116 @@ impl PartitionMachine {
         }
         self.high_watermark = committed;
         true
+    }
+
+    /// The leader is about to append behind `local_end`: whoever has all of that has been caught up until now, though
+    /// it had no reason to fetch since.
+    pub fn about_to_append(&mut self, local_end: Offset, now_ms: i64) {
+        for remote in &mut self.remote {
+            if remote.log_end_offset() >= local_end {
+                remote.caught_up_ms = remote.caught_up_ms.max(now_ms);
+            }
+        }
+    }
+
+    /// A follower asks for what comes after `log_end`, so it has everything before; its log begins at `log_start`.
+    /// `local_end` is the end of what may be acknowledged here, `leader_end` that of the log. None if it is no replica.
+    pub fn follower_fetched(
+        &mut self,
+        id: BrokerId,
+        log_end: LogPosition,
+        log_start: Offset,
+        ends: &LeaderEnds,
+    ) -> Option<FollowerFetched> {
+        let now_ms = ends.now_ms;
+        let replica = self.remote.iter_mut().find(|replica| replica.id == id)?;
+        let has_moved = replica.log_end_offset() != log_end.offset;
+        replica.fetched(log_end, log_start, ends.log_end, now_ms);
+        let isr_change = self.expansion(id, log_end.offset);
+        let committed = has_moved && self.advance(ends.local_end, now_ms);
+        Some(FollowerFetched { committed, isr_change })
+    }
+
+    /// The ISR with `id`, if that is due: it has all that is committed, and all that the leader began with.
+    fn expansion(&mut self, id: BrokerId, log_end: Offset) -> Option<IsrChange> {
+        let is_due = self.proposed.is_none()
+            && !self.in_sync_replicas.contains(&id)
+            && log_end >= self.high_watermark.offset
+            && log_end >= self.epoch_start_offset;
+        is_due.then(|| self.propose([&self.in_sync_replicas[..], &[id]].concat()))
+    }
+
+    /// The ISR without those that have lagged for too long behind a log that ends at `leader_end`, if there are any.
+    pub fn shrinkage(&mut self, leader_end: Offset, now_ms: i64) -> Option<IsrChange> {
+        if self.role != Role::Leader || self.proposed.is_some() {
+            return None;
+        }
+        let lags = |id: &BrokerId| {
+            self.remote.iter().any(|replica| {
+                replica.id == *id
+                    && replica.log_end_offset() != leader_end
+                    && now_ms.saturating_sub(replica.caught_up_ms) > self.replica_lag_ms_max
+            })
+        };
+        let kept: Vec<BrokerId> = self.in_sync_replicas.iter().copied().filter(|id| !lags(id)).collect();
+        (kept.len() < self.in_sync_replicas.len()).then(|| self.propose(kept))
+    }
+
+    fn propose(&mut self, in_sync_replicas: Vec<BrokerId>) -> IsrChange {
+        self.proposed = Some(in_sync_replicas.clone());
+        IsrChange {
+            in_sync_replicas,
+            leader: self.local_id,
+            leader_epoch: self.leader_epoch,
+            controller_epoch: self.controller_epoch,
+            zk_version: self.zk_version,
+        }
+    }
+
+    /// The change of `leader_epoch` is in force with the state's new version. True if the high watermark moved.
+    pub fn isr_written(&mut self, change: &IsrChange, zk_version: i32, ends: &LeaderEnds) -> bool {
+        if !self.is_under_way(change) {
+            return false;
+        }
+        self.proposed = None;
+        self.in_sync_replicas.clone_from(&change.in_sync_replicas);
+        self.zk_version = zk_version;
+        self.advance(ends.local_end, ends.now_ms)
+    }
+
+    /// The change was refused. Unless somebody else has written the state (the controller will say what), it may be
+    /// tried again.
+    pub fn isr_refused(&mut self, change: &IsrChange) {
+        if self.is_under_way(change) {
+            self.proposed = None;
+        }
+    }
+
+    /// A later decision of the controller overtakes whatever was under way.
+    fn is_under_way(&self, change: &IsrChange) -> bool {
+        self.leader_epoch == change.leader_epoch
+            && self.zk_version == change.zk_version
+            && self.proposed.as_ref() == Some(&change.in_sync_replicas)
+    }
+
+    fn is_maximal_member(&self, id: BrokerId) -> bool {
+        self.in_sync_replicas.contains(&id) || self.proposed.as_ref().is_some_and(|isr| isr.contains(&id))
+    }
+
+    /// Number of replicas that count as in sync for what is committed: see [`PartitionMachine::advance`].
+    pub fn maximal_in_sync(&self) -> usize {
+        self.replicas.iter().filter(|id| self.is_maximal_member(**id)).count()
+    }
+
+    /// First offset that this leader and all `alive` followers keep (DeleteRecords): -1 if one has not fetched yet.
+    pub fn low_watermark(&self, log_start: Offset, is_alive: impl Fn(BrokerId) -> bool) -> Offset {
+        let followers = self.remote.iter().filter(|replica| is_alive(replica.id));
+        followers.map(|replica| replica.log_start).fold(log_start, Offset::min)
+    }
+
+    /// True if others replicate this partition.
+    pub fn has_followers(&self) -> bool {
+        !self.remote.is_empty()
     }
 
     /// The leader's high watermark, bounded by the local log end. It does not go back, though a new leader may know
@@ -215,65 +415,4 @@ impl PartitionMachine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(offset: i64) -> LogPosition {
-        LogPosition { offset, segment_base_offset: 0, position: offset as u32 * 10 }
-    }
-
-    fn state(epoch: i32, isr: &[i32]) -> LeadershipState {
-        LeadershipState {
-            controller_epoch: 1,
-            leader: 1,
-            leader_epoch: epoch,
-            in_sync_replicas: isr.to_vec(),
-            zk_version: 0,
-            replicas: vec![1, 2],
-        }
-    }
-
-    #[test]
-    fn alone_in_the_isr_everything_local_is_committed() {
-        let mut machine = PartitionMachine::new(1, at(0));
-        assert!(machine.become_leader(&state(0, &[1]), at(5)));
-        assert_eq!(machine.high_watermark(), at(5));
-        assert!(machine.advance(at(7)));
-        assert!(!machine.advance(at(7)));
-        assert_eq!(machine.high_watermark(), at(7));
-    }
-
-    #[test]
-    fn a_silent_in_sync_follower_holds_the_high_watermark() {
-        let mut machine = PartitionMachine::new(1, at(3));
-        assert!(!machine.become_leader(&state(0, &[1, 2]), at(5)));
-        assert!(!machine.advance(at(9)));
-        assert_eq!(machine.high_watermark(), at(3));
-        assert!(machine.become_leader(&state(1, &[1]), at(9)));
-        assert_eq!(machine.high_watermark(), at(9));
-    }
-
-    #[test]
-    fn an_epoch_is_accepted_once() {
-        let mut machine = PartitionMachine::new(1, at(0));
-        machine.become_leader(&state(4, &[1]), at(0));
-        assert_eq!(machine.judge(&state(4, &[1])), Decision::Stale);
-        assert_eq!(machine.judge(&state(3, &[1])), Decision::Stale);
-        assert_eq!(machine.judge(&state(5, &[1])), Decision::Accepted);
-        let mut foreign = state(5, &[2]);
-        foreign.replicas = vec![2, 3];
-        assert_eq!(machine.judge(&foreign), Decision::NotAReplica);
-        machine.become_follower(&state(6, &[2]));
-        assert!(!machine.is_leader());
-        assert!(!machine.advance(at(10)));
-    }
-
-    #[test]
-    fn the_high_watermark_stays_inside_the_log() {
-        let mut machine = PartitionMachine::new(1, at(50));
-        machine.bound_high_watermark(at(0), at(20));
-        assert_eq!(machine.high_watermark(), at(20));
-        machine.bound_high_watermark(at(30), at(40));
-        assert_eq!(machine.high_watermark(), at(30));
-    }
-}
+mod tests;

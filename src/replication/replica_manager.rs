@@ -5,7 +5,7 @@ use super::error::PartitionError;
 use super::fetch::PartitionSource;
 use super::fetcher::{Fetchers, Follow};
 use super::partition::{AppendSettings, Partition};
-use super::partition_machine::{Decision, LeadershipState, Role};
+use super::partition_machine::{Decision, IsrChange, LeadershipState, Role};
 use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, TopicPartition, Uuid};
 use crate::config::{TimestampType, TopicConfig};
 use crate::metadata::MetadataCache;
@@ -30,13 +30,31 @@ pub struct ReplicaContext {
     pub zstd_allowed: bool,
     /// Where blocking work goes.
     pub background: tokio::runtime::Handle,
+    /// `replica.lag.time.max.ms`
+    pub replica_lag_ms_max: i64,
     /// Failed directories, on their way to whoever takes them offline.
     pub failures: mpsc::UnboundedSender<StorageError>,
+    /// Changes of ISRs, on their way to whoever writes them.
+    pub isr_changes: mpsc::UnboundedSender<WantedIsr>,
+}
+
+/// A change of an ISR that its leader wants.
+#[derive(Clone, Debug)]
+pub struct WantedIsr {
+    /// The partition.
+    pub name: TopicPartition,
+    /// The change.
+    pub change: IsrChange,
 }
 
 impl ReplicaContext {
     pub(super) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
         self.background.spawn_blocking(work);
+    }
+
+    pub(super) fn isr_wanted(&self, name: &TopicPartition, change: IsrChange) {
+        // Without a receiver the broker is stopping.
+        let _ = self.isr_changes.send(WantedIsr { name: name.clone(), change });
     }
 
     pub(super) fn storage_failed(&self, failure: &StorageError) {
@@ -273,11 +291,6 @@ impl ReplicaManager {
         };
         self.check_topic_id(&partition, assignment.topic_id)?;
         let decided = if assignment.state.leader == self.context.broker_id {
-            let (id, replicas) = (self.context.broker_id, &assignment.state.replicas);
-            if replicas.len() > 1 {
-                warn!(target: "kafka.cluster.Partition", "[Partition {name} broker={id}] Replicas {replicas:?}: this release does not \
-                    replicate; nothing is committed while others than {id} are in its ISR.");
-            }
             partition.become_leader(&assignment.state)
         } else {
             partition.become_follower(&assignment.state)

@@ -122,7 +122,9 @@ impl World {
             broker_id: 0,
             zstd_allowed: true,
             background: tokio::runtime::Handle::current(),
+            replica_lag_ms_max: LONG_MS,
             failures: mpsc::unbounded_channel().0,
+            isr_changes: mpsc::unbounded_channel().0,
         };
         let replicas = Arc::new(ReplicaManager::new(context, Arc::new(logs), defaults, HashMap::new()));
         for partition in 0..PARTITIONS {
@@ -323,6 +325,7 @@ fn ask(rng: &mut Rng, partition: i32, fetch_offset: i64) -> PartitionRequest {
         fetch_offset,
         last_fetched_epoch: -1,
         bytes_max,
+        log_start_offset: -1,
     }
 }
 

@@ -11,6 +11,7 @@ use super::startup::StartupError;
 use super::{housekeeping, logging};
 use crate::config::BrokerConfig;
 use crate::network::worker::Workers;
+use crate::replication::isr_writer;
 use log::{error, info};
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,6 +168,9 @@ impl RunningBroker {
             let (zk, broker) = (zk.clone(), Arc::clone(&broker));
             tasks.push(tokio::spawn(async move { broker.features.follow(zk).await }));
         }
+        let lag_max = Duration::from_millis(config.replica_lag_time_max_ms.max(0) as u64);
+        let (writer_zk, replicas) = (zk.clone(), Arc::clone(&broker.replicas));
+        tasks.push(tokio::spawn(isr_writer::run(writer_zk, replicas, parts.isr_changes, lag_max)));
         let keeper = housekeeping::Keeper {
             config: Arc::clone(&config),
             zk: zk.clone(),

@@ -24,7 +24,7 @@ use crate::network::worker::Workers;
 use crate::quota::replication::ReplicationQuota;
 use crate::replication::fetch_session::FetchSessions;
 use crate::replication::fetcher::{FetcherContext, Fetchers};
-use crate::replication::replica_manager::{ReplicaContext, ReplicationQuotas, TopicConfigs};
+use crate::replication::replica_manager::{ReplicaContext, ReplicationQuotas, TopicConfigs, WantedIsr};
 use crate::replication::{ClusterPartitions, ReplicaManager, replica_manager};
 use crate::storage::{LogConfig, LogManager, LogManagerOptions, StorageError, meta_properties};
 use crate::zk::data::offsets_storage::OffsetsStorageNode;
@@ -66,6 +66,8 @@ pub struct Parts {
     pub failures: mpsc::UnboundedReceiver<StorageError>,
     /// Where the cluster keeps committed offsets.
     pub offsets_storage: OffsetsStorageNode,
+    /// ISRs to be written.
+    pub isr_changes: mpsc::UnboundedReceiver<WantedIsr>,
 }
 
 /// Builds everything up to the controller; nothing accepts yet. What has to be taken down again, whatever becomes of
@@ -113,6 +115,7 @@ async fn build(
     let admin = Admin::new(zk.clone(), Arc::clone(&config)).with_loggers(Arc::new(&LEVELS));
     let configs = all_topic_configs(zk, &admin).await?;
     let (failure_sender, failures) = mpsc::unbounded_channel();
+    let (isr_sender, isr_changes) = mpsc::unbounded_channel();
     let (logs, high_watermarks) = load_logs(&config, directories, configs, failure_sender.clone()).await?;
     built.has_logs(&logs);
     let listeners = bind(&config)?;
@@ -126,7 +129,7 @@ async fn build(
         let (logs, id, cluster) = (Arc::clone(&logs), config.broker_id, cluster.clone());
         blocking(move || logs.write_meta_properties(&cluster, id)).await??;
     }
-    let replicas = replica_manager(&config, &logs, high_watermarks, failure_sender);
+    let replicas = replica_manager(&config, &logs, high_watermarks, (failure_sender, isr_sender));
     built.has_replicas(&replicas);
     let transport = Arc::new(ServerTransport::new(&config));
     let slots = config.max_incremental_fetch_session_cache_slots.max(0) as usize;
@@ -172,6 +175,7 @@ async fn build(
         registrar,
         failures,
         offsets_storage,
+        isr_changes,
     })
 }
 
@@ -179,13 +183,15 @@ fn replica_manager(
     config: &BrokerConfig,
     logs: &Arc<LogManager>,
     high_watermarks: HighWatermarks,
-    failures: mpsc::UnboundedSender<StorageError>,
+    (failures, isr_changes): (mpsc::UnboundedSender<StorageError>, mpsc::UnboundedSender<WantedIsr>),
 ) -> Arc<ReplicaManager> {
     let context = ReplicaContext {
         broker_id: config.broker_id,
         zstd_allowed: config.inter_broker_protocol_version >= IbpVersion::V2_1_IV0,
         background: Handle::current(),
+        replica_lag_ms_max: config.replica_lag_time_max_ms,
         failures,
+        isr_changes,
     };
     let defaults = Arc::new(TopicConfig::defaults(config));
     let quota = || {

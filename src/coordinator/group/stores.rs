@@ -133,7 +133,8 @@ fn failure(error: &PartitionError) -> StoreFailure {
         PartitionError::NotLeader
         | PartitionError::FencedLeaderEpoch
         | PartitionError::UnknownLeaderEpoch
-        | PartitionError::StorageFailed => StoreFailure::NotCoordinator,
+        | PartitionError::StorageFailed
+        | PartitionError::NotAReplica => StoreFailure::NotCoordinator,
         PartitionError::NotEnoughReplicas | PartitionError::NotEnoughReplicasAfterAppend => {
             StoreFailure::Unavailable
         }

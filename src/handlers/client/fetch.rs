@@ -17,6 +17,7 @@ use crate::protocol::messages::fetch::{
 };
 use crate::replication::fetch::{FetchError, FetchLimits, PartitionAnswer, PartitionRequest};
 use crate::replication::fetch_session::{Fetched, SessionError, SessionRequest};
+use crate::replication::partition::Reader;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -77,6 +78,7 @@ fn session_request(request: FetchRequest) -> SessionRequest {
                 fetch_offset: partition.fetch_offset,
                 last_fetched_epoch: partition.last_fetched_epoch,
                 bytes_max: size(partition.partition_max_bytes),
+                log_start_offset: partition.log_start_offset,
             });
         }
     }
@@ -90,7 +92,7 @@ fn session_request(request: FetchRequest) -> SessionRequest {
         session_epoch: request.session_epoch,
         partitions,
         forgotten,
-        from_follower: request.replica_id >= 0,
+        reader: if request.replica_id >= 0 { Reader::Follower(request.replica_id) } else { Reader::Consumer },
     }
 }
 

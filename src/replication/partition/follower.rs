@@ -117,7 +117,7 @@ impl Partition {
     fn flush_if_required(&self) {
         let job = self.with_state(|state| {
             let log = state.log.as_mut()?;
-            super::is_flush_required(log).then(|| log.begin_flush(clock::now_ms()))
+            super::state::is_flush_required(log).then(|| log.begin_flush(clock::now_ms()))
         });
         let flushed = match job {
             None => return,
