@@ -161,9 +161,7 @@ impl RunningBroker {
         cleaning.configure(&broker.admin.config());
         let changes = super::config_changes::follow(zk.clone(), Arc::clone(&broker), Arc::clone(&cleaning));
         tasks.push(tokio::spawn(changes));
-        tasks.push(tokio::spawn(super::offsets_storage::keep(zk.clone(), parts.offsets_storage)));
-        tasks.push(tokio::spawn(super::offsets_storage::keep_mark(zk.clone(), zk.session_events(), id)));
-        tasks.push(tokio::spawn(super::offsets_storage::warn_of_strangers(zk.clone())));
+        tasks.extend(super::offsets_storage::start(&zk, parts.offsets_storage, &broker));
         if config.inter_broker_protocol_version.has_feature_versioning() {
             let (zk, broker) = (zk.clone(), Arc::clone(&broker));
             tasks.push(tokio::spawn(async move { broker.features.follow(zk).await }));

@@ -3,16 +3,22 @@
 use super::startup::StartupError;
 use crate::common::BrokerId;
 use crate::config::BrokerConfig;
+use crate::coordinator::group::GroupCoordinator;
+use crate::handlers::Broker;
 use crate::zk::ZkClient;
 use crate::zk::data::offsets_storage::OffsetsStorageNode;
 use crate::zk::offsets_storage::{self, OffsetsStorage, Refusal};
 use crate::zk::{CreateMode, NodeError, SessionEvent, SessionEvents, Watch, ZkError, paths};
 use log::{error, info, warn};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 const TARGET: &str = "kafka.server.KafkaServer";
 const RETRY: Duration = Duration::from_millis(500);
+/// While offsets are being moved: between two looks for partitions where they are not yet.
+const MOVE_RETRY: Duration = Duration::from_secs(10);
 /// A broker of ours that registers again after it has lost its session is unmarked for a moment.
 const STRANGER_GRACE: Duration = Duration::from_secs(10);
 
@@ -30,9 +36,18 @@ pub async fn decide(zk: &ZkClient, config: &BrokerConfig) -> Result<OffsetsStora
     Ok(node)
 }
 
-/// Writes the decision again whenever somebody deletes it: the next broker would decide anew, and perhaps otherwise.
-/// Never ends.
-pub async fn keep(zk: ZkClient, mut known: OffsetsStorageNode) {
+/// Follows the decision and the other brokers, until the tasks are ended.
+pub fn start(zk: &ZkClient, node: OffsetsStorageNode, broker: &Broker) -> [JoinHandle<()>; 3] {
+    [
+        tokio::spawn(keep(zk.clone(), node, Arc::clone(&broker.groups))),
+        tokio::spawn(keep_mark(zk.clone(), zk.session_events(), broker.id)),
+        tokio::spawn(warn_of_strangers(zk.clone())),
+    ]
+}
+
+/// Follows the decision: moves the offsets when it changes, and writes it again whenever somebody deletes it, because
+/// the next broker would decide anew, and perhaps otherwise. Never ends.
+async fn keep(zk: ZkClient, mut known: OffsetsStorageNode, groups: Arc<GroupCoordinator>) {
     loop {
         let step = async {
             let (found, watch) = offsets_storage::get_and_watch(&zk).await?;
@@ -48,7 +63,12 @@ pub async fn keep(zk: ZkClient, mut known: OffsetsStorageNode) {
         };
         match step.await {
             Ok(Some(watch)) => {
-                watch.changed().await;
+                groups.reconsider_places(known.migrating_to.unwrap_or(known.storage));
+                match known.migrating_to {
+                    // A partition that could not be moved is tried again.
+                    Some(_) => drop(tokio::time::timeout(MOVE_RETRY, watch.changed()).await),
+                    None => drop(watch.changed().await),
+                }
             }
             Ok(None) => {}
             Err(failed) => {
@@ -79,7 +99,7 @@ pub async fn mark_as_own(zk: &ZkClient, id: BrokerId) -> Result<(), ZkError> {
 }
 
 /// Marks it again in every new session. Never ends.
-pub async fn keep_mark(zk: ZkClient, mut events: SessionEvents, id: BrokerId) {
+async fn keep_mark(zk: ZkClient, mut events: SessionEvents, id: BrokerId) {
     loop {
         match events.next().await {
             SessionEvent::Closed => return,
@@ -106,7 +126,7 @@ async fn strangers(zk: &ZkClient) -> Result<(BTreeSet<String>, Watch), NodeError
 
 /// Says so when brokers of Apache Kafka share a cluster that keeps its offsets in ZooKeeper: a group that such a broker
 /// coordinates keeps them in `__consumer_offsets`. Never ends.
-pub async fn warn_of_strangers(zk: ZkClient) {
+async fn warn_of_strangers(zk: ZkClient) {
     let mut told: BTreeSet<String> = BTreeSet::new();
     loop {
         match strangers(&zk).await {

@@ -13,7 +13,7 @@ use crate::controller::config::ControllerConfig;
 use crate::controller::{Controller, ControllerDeps, ControllerHandle};
 use crate::coordinator::group::loading::GroupListener;
 use crate::coordinator::group::offsets::OffsetsStorage;
-use crate::coordinator::group::{GroupCoordinator, GroupDeps};
+use crate::coordinator::group::{GroupCoordinator, GroupDeps, OffsetPlaces};
 use crate::coordinator::zookeeper_offsets::ZooKeeperOffsets;
 use crate::handlers::{Broker, Dispatcher};
 use crate::metadata::{FinalizedFeatures, MetadataCache, ProducerIds};
@@ -228,13 +228,17 @@ fn groups(
     zk: &ZkClient,
     config: &Arc<BrokerConfig>,
     metadata: &Arc<MetadataCache>,
-    storage: OffsetsStorage,
+    at_start: OffsetsStorage,
 ) -> Arc<GroupCoordinator> {
     let patience = Duration::from_millis(config.offsets_commit_timeout_ms.max(0) as u64);
     GroupCoordinator::start(GroupDeps {
         config: Arc::clone(config),
         metadata: Arc::clone(metadata),
-        storage,
+        places: OffsetPlaces::Recorded {
+            zk: zk.with_patience(patience),
+            broker_id: config.broker_id,
+            at_start,
+        },
         store: Arc::new(ZooKeeperOffsets::start(zk, patience)),
     })
 }

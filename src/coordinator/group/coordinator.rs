@@ -5,9 +5,10 @@
 
 use super::join::JoinRequest;
 use super::membership::MemberRef;
+use super::moving::OffsetPlaces;
 use super::offsets::{OffsetStore, OffsetsStorage};
 use super::records::RecordFormat;
-use super::shard::{CommitRequest, FetchedOffset};
+use super::shard::{CommitRequest, FetchedOffset, Shard};
 use super::slot::{Due, Owned, Slot};
 use super::step::{Answer, Caller, GroupSettings, Step, join_refusal, sync_refusal};
 use super::sync::SyncRequest;
@@ -38,8 +39,8 @@ pub struct GroupDeps {
     pub config: Arc<BrokerConfig>,
     /// Which topics there are.
     pub metadata: Arc<MetadataCache>,
-    /// Where the cluster keeps committed offsets.
-    pub storage: OffsetsStorage,
+    /// Who knows where the cluster keeps committed offsets.
+    pub places: OffsetPlaces,
     /// Offsets in ZooKeeper: those of OffsetCommit and OffsetFetch version 0, or all.
     pub store: Arc<dyn OffsetStore>,
 }
@@ -50,7 +51,7 @@ pub struct GroupCoordinator {
     pub(super) format: RecordFormat,
     pub(super) commit_timeout_ms: i64,
     pub(super) load_buffer_bytes: usize,
-    pub(super) storage: OffsetsStorage,
+    pub(super) places: OffsetPlaces,
     pub(super) store: Arc<dyn OffsetStore>,
     pub(super) background: Handle,
     pub(super) loads: Arc<Semaphore>,
@@ -140,7 +141,7 @@ impl GroupCoordinator {
             },
             commit_timeout_ms: i64::from(config.offsets_commit_timeout_ms),
             load_buffer_bytes: config.offsets_load_buffer_size.max(1) as usize,
-            storage: deps.storage,
+            places: deps.places,
             store: deps.store,
             background: Handle::current(),
             loads: Arc::new(Semaphore::new(LOADS_MAX)),
@@ -164,9 +165,18 @@ impl GroupCoordinator {
         java_hash::partition_of(group, partitions.unwrap_or(self.partitions_configured))
     }
 
-    /// Where the cluster keeps committed offsets.
-    pub fn storage(&self) -> OffsetsStorage {
-        self.storage
+    /// Where the committed offsets of a group are; of one that is not coordinated here, where they were at the start.
+    pub fn storage_of(&self, group: &str) -> OffsetsStorage {
+        let slot = self.slot(self.partition_of(group));
+        let storage = slot.and_then(|slot| slot.read(Shard::storage).ok());
+        storage.unwrap_or_else(|| self.places.at_start())
+    }
+
+    /// True if some groups that are coordinated here have their offsets in ZooKeeper.
+    pub fn has_offsets_in_store(&self) -> bool {
+        let is_there =
+            |slot: Arc<Slot>| slot.read(Shard::storage).is_ok_and(|s| s == OffsetsStorage::ZooKeeper);
+        self.all_slots().into_iter().any(is_there)
     }
 
     /// The offsets in ZooKeeper, for version 0 of OffsetCommit and OffsetFetch.
@@ -403,7 +413,8 @@ impl GroupCoordinator {
         let started_ms = clock::monotonic_ms();
         let mut count = 0;
         for slot in self.all_slots() {
-            count += match self.storage {
+            let Ok(storage) = slot.read(Shard::storage) else { continue };
+            count += match storage {
                 OffsetsStorage::Kafka => {
                     self.step(&slot, |owned, step| owned.shard.expire_offsets(step)).unwrap_or(0)
                 }

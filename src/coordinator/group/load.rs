@@ -156,6 +156,33 @@ impl Loader {
         }
     }
 
+    /// What a group has committed for a partition.
+    pub(super) fn committed(&self, group: &str, partition: &TopicPartition) -> Option<&CommittedOffset> {
+        Some(&self.offsets.get(group)?.get(partition)?.committed)
+    }
+
+    /// Everything that groups have committed.
+    pub(super) fn all_committed(&self) -> Vec<(ByteString, Vec<(TopicPartition, CommittedOffset)>)> {
+        let of = |(group, offsets): (&ByteString, &HashMap<TopicPartition, Placed>)| {
+            let all = offsets.iter().map(|(key, placed)| (key.clone(), placed.committed.clone()));
+            (group.clone(), all.collect::<Vec<_>>())
+        };
+        self.offsets.iter().map(of).filter(|(_, offsets)| !offsets.is_empty()).collect()
+    }
+
+    /// Takes over offsets that were appended at `log_offset`.
+    pub(super) fn import(
+        &mut self,
+        group: &ByteString,
+        offsets: &[(TopicPartition, CommittedOffset)],
+        log_offset: Offset,
+    ) {
+        let known = self.offsets.entry(group.clone()).or_default();
+        for (partition, committed) in offsets {
+            known.insert(partition.clone(), Placed { committed: committed.clone(), log_offset });
+        }
+    }
+
     /// The shard, with sessions that begin now.
     pub fn finish(mut self, storage: OffsetsStorage, step: &mut Step<'_>) -> Shard {
         let mut shard = Shard::new(storage);

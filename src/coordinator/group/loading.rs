@@ -2,6 +2,8 @@
 
 use super::coordinator::{GroupCoordinator, LOG};
 use super::load::Loader;
+use super::moving::Loading;
+use super::offsets::OffsetsStorage;
 use super::slot::Slot;
 use crate::common::{LeaderEpoch, clock};
 use crate::replication::coordination::PartitionListener;
@@ -25,7 +27,7 @@ impl PartitionListener for GroupListener {
             Arc::clone(slots.entry(number).or_insert_with(|| Arc::new(Slot::new(number))))
         };
         if let Some(load) = slot.lead(&partition, leader_epoch) {
-            self.0.background.spawn(run(Arc::clone(&self.0), slot, partition, load));
+            self.0.begin_load(&slot, partition, load);
         }
     }
 
@@ -47,6 +49,13 @@ impl GroupListener {
     }
 }
 
+impl GroupCoordinator {
+    /// Loads a partition in the background.
+    pub(super) fn begin_load(self: &Arc<Self>, slot: &Arc<Slot>, log: Arc<Partition>, load: u64) {
+        self.background.spawn(run(Arc::clone(self), Arc::clone(slot), log, load));
+    }
+}
+
 async fn run(coordinator: Arc<GroupCoordinator>, slot: Arc<Slot>, log: Arc<Partition>, load: u64) {
     let started_ms = clock::monotonic_ms();
     loop {
@@ -57,8 +66,11 @@ async fn run(coordinator: Arc<GroupCoordinator>, slot: Arc<Slot>, log: Arc<Parti
         let (from, bytes_max) = (Arc::clone(&log), coordinator.load_buffer_bytes);
         let read = tokio::task::spawn_blocking(move || read(&from, bytes_max)).await;
         match read {
-            Ok(Ok(loader)) => {
-                finish(&coordinator, &slot, log, (load, started_ms), loader);
+            Ok(Ok(mut loader)) => {
+                let loading = Loading { slot: &slot, log: &log, load, leader_epoch: slot.leader_epoch() };
+                if let Some(storage) = coordinator.settle_place(&loading, &mut loader).await {
+                    finish(&coordinator, &slot, log, (load, started_ms), loader, storage);
+                }
                 return;
             }
             // Whoever leads now, or takes the directory offline, says so by itself.
@@ -95,8 +107,9 @@ fn finish(
     log: Arc<Partition>,
     (load, started_ms): (u64, i64),
     loader: Loader,
+    storage: OffsetsStorage,
 ) {
-    let (name, skipped, storage) = (log.name.clone(), loader.skipped(), coordinator.storage);
+    let (name, skipped) = (log.name.clone(), loader.skipped());
     let mut groups = 0;
     let due = slot.finish_load(load, log, &coordinator.settings, |step| {
         let shard = loader.finish(storage, step);

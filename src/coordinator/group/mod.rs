@@ -10,6 +10,7 @@
 //! | `records`, `load` | the records of `__consumer_offsets`, written and read |
 //! | `offsets` | what a committed offset is, and stores of offsets outside of `__consumer_offsets` |
 //! | `coordinator` | the driver: requests, timers, expiry |
+//! | `moving` | where the offsets of a partition's groups are, and moving them |
 //! | `slot`, `stores`, `loading`, `timers` | its parts: a shard under its mutex, what is stored, leadership, waking |
 
 mod commits;
@@ -21,6 +22,7 @@ pub mod loading;
 pub mod machine;
 pub mod member;
 pub mod membership;
+pub mod moving;
 pub mod offsets;
 pub mod records;
 pub mod shard;
@@ -31,3 +33,4 @@ pub mod sync;
 mod timers;
 
 pub use coordinator::{GroupCoordinator, GroupDeps};
+pub use moving::OffsetPlaces;

@@ -55,6 +55,11 @@ impl Shard {
         Shard { groups: HashMap::new(), producers: HashMap::new(), storage, incarnations: 0 }
     }
 
+    /// Where the offsets of its groups are.
+    pub fn storage(&self) -> OffsetsStorage {
+        self.storage
+    }
+
     /// A group.
     pub fn group(&self, id: &str) -> Option<&Group> {
         self.groups.get(id)

@@ -1,6 +1,7 @@
 //! The shard of one partition of `__consumer_offsets`, with what the driver keeps for it: who waits, what is to be
 //! stored. One short mutex; nothing is awaited, answered or appended under it.
 
+use super::offsets::OffsetsStorage;
 use super::shard::Shard;
 use super::step::{Answer, Caller, Effect, GroupSettings, Now, OffsetsToStore, Step};
 use crate::common::halt::HaltOnPanic;
@@ -52,6 +53,8 @@ pub(super) struct Job {
     pub(super) leader_epoch: LeaderEpoch,
     /// Which life of the shard wants it.
     pub(super) load: u64,
+    /// Where that life has its offsets.
+    pub(super) storage: OffsetsStorage,
 }
 
 /// What is due once the mutex is released.
@@ -230,14 +233,35 @@ impl Slot {
             return Due::default();
         }
         inner.leader_epoch = leader_epoch.unwrap_or(inner.leader_epoch);
-        let Status::Owned(mut owned) = std::mem::replace(&mut inner.status, Status::Absent) else {
+        let Status::Owned(owned) = std::mem::replace(&mut inner.status, Status::Absent) else {
             return Due::default();
         };
-        let (_, mut due) = owned.step(settings, |owned, step| owned.shard.unload(step));
-        due.stores = false;
-        let waiting = owned.callers.drain();
-        due.answers.extend(waiting.map(|sender| (sender, Answer::Commit(ErrorCode::NotCoordinator))));
-        due
+        owned.end(settings)
+    }
+
+    /// Ends this life of the shard and begins to load it again; none if there is no shard. Gives the number of the load.
+    pub(super) fn restart(&self, settings: &GroupSettings) -> Option<(u64, Arc<Partition>, Due)> {
+        let (mut inner, _halt) = self.lock();
+        if !matches!(inner.status, Status::Owned(_)) {
+            return None;
+        }
+        inner.loads += 1;
+        let load = inner.loads;
+        match std::mem::replace(&mut inner.status, Status::Loading { load, ended: Vec::new() }) {
+            Status::Owned(owned) => {
+                let log = Arc::clone(&owned.log);
+                Some((load, log, owned.end(settings)))
+            }
+            other => {
+                inner.status = other;
+                None
+            }
+        }
+    }
+
+    /// The epoch in which this broker leads, or led last.
+    pub(super) fn leader_epoch(&self) -> LeaderEpoch {
+        self.lock().0.leader_epoch
     }
 
     /// Carries out what is in the outbox, in order. One thread at a time does it; others leave their part to it.
@@ -259,7 +283,8 @@ impl Slot {
         let leader_epoch = inner.leader_epoch;
         let Status::Owned(owned) = &mut inner.status else { return None };
         let effect = owned.outbox.pop_front()?;
-        Some(Job { effect, log: Arc::clone(&owned.log), leader_epoch, load: owned.load })
+        let (log, storage) = (Arc::clone(&owned.log), owned.shard.storage());
+        Some(Job { effect, log, leader_epoch, load: owned.load, storage })
     }
 
     fn outbox_is_empty(&self) -> bool {
@@ -280,6 +305,15 @@ impl Owned {
         let result = act(self, &mut Step { now: now(), settings, effects: &mut effects });
         let due = self.take_in(effects);
         (result, due)
+    }
+
+    /// The last step: whoever waits is sent to the next coordinator.
+    fn end(mut self: Box<Self>, settings: &GroupSettings) -> Due {
+        let (_, mut due) = self.step(settings, |owned, step| owned.shard.unload(step));
+        due.stores = false;
+        let waiting = self.callers.drain();
+        due.answers.extend(waiting.map(|sender| (sender, Answer::Commit(ErrorCode::NotCoordinator))));
+        due
     }
 
     /// Which life of the shard this is.

@@ -48,7 +48,9 @@ impl GroupCoordinator {
                     errand.report(|owned, step| owned.shard.group_stored(&group, purpose, result, step));
                 });
             }
-            Effect::StoreOffsets(store) if store.producer.is_none() && !self.keeps_offsets_in_log() => {
+            Effect::StoreOffsets(store)
+                if store.producer.is_none() && job.storage == OffsetsStorage::ZooKeeper =>
+            {
                 let committed = self.store.commit(store.group.id.clone(), store.offsets.clone());
                 let Effect::StoreOffsets(store) = job.effect else { return };
                 self.spawn(commit_in_store(errand, store, committed));
@@ -75,10 +77,6 @@ impl GroupCoordinator {
             }
             Effect::Answer(..) | Effect::Wake { .. } => {}
         }
-    }
-
-    pub(super) fn keeps_offsets_in_log(&self) -> bool {
-        self.storage == OffsetsStorage::Kafka
     }
 
     fn append(&self, job: &Job, batch: Result<Bytes, BuildError>) -> Result<CoordinatorAppend, StoreFailure> {

@@ -26,7 +26,7 @@ pub async fn handle(broker: Arc<Broker>, _: Call, request: DeleteGroupsRequest) 
 async fn delete(broker: &Broker, id: &ByteString) -> Result<(), ErrorCode> {
     let deleted = broker.groups.delete(id);
     let is_own = matches!(deleted, Ok(()) | Err(ErrorCode::GroupIdNotFound));
-    if broker.groups.storage() == OffsetsStorage::Kafka || !is_own {
+    if broker.groups.storage_of(id) == OffsetsStorage::Kafka || !is_own {
         return deleted;
     }
     let count = broker.groups.zookeeper_offsets().delete_group(id.clone()).await;

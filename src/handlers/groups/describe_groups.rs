@@ -28,6 +28,6 @@ pub async fn handle(broker: Arc<Broker>, _: Call, request: DescribeGroupsRequest
 }
 
 async fn has_offsets_in_store(broker: &Broker, id: &ByteString) -> bool {
-    broker.groups.storage() == OffsetsStorage::ZooKeeper
+    broker.groups.storage_of(id) == OffsetsStorage::ZooKeeper
         && broker.groups.zookeeper_offsets().fetch_all(id.clone()).await.is_ok_and(|found| !found.is_empty())
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Lists them.
 pub async fn handle(broker: Arc<Broker>, _: Call, request: ListGroupsRequest) -> ListGroupsResponse {
     let (mut code, mut groups) = broker.groups.list();
-    if broker.groups.storage() == OffsetsStorage::ZooKeeper {
+    if broker.groups.has_offsets_in_store() {
         match broker.groups.zookeeper_offsets().groups().await {
             Ok(stored) => add(&broker, &mut groups, stored),
             Err(error) if code == ErrorCode::None => code = error.code(),
@@ -38,6 +38,9 @@ pub async fn handle(broker: Arc<Broker>, _: Call, request: ListGroupsRequest) ->
 
 fn add(broker: &Broker, groups: &mut Vec<Listed>, stored: Vec<ByteString>) {
     let known: HashSet<ByteString> = groups.iter().map(|group| group.id.clone()).collect();
-    let own = stored.into_iter().filter(|id| !known.contains(id) && broker.groups.check(id).is_ok());
+    let is_kept_there = |id: &ByteString| {
+        broker.groups.check(id).is_ok() && broker.groups.storage_of(id) == OffsetsStorage::ZooKeeper
+    };
+    let own = stored.into_iter().filter(|id| !known.contains(id) && is_kept_there(id));
     groups.extend(own.map(|id| Listed { id, protocol_type: ByteString::new(), state: "Empty" }));
 }

@@ -50,7 +50,7 @@ async fn delete(
     partitions: &[TopicPartition],
 ) -> Result<Vec<ErrorCode>, ErrorCode> {
     let judged = broker.groups.delete_offsets(group, partitions);
-    if broker.groups.storage() == OffsetsStorage::Kafka {
+    if broker.groups.storage_of(group) == OffsetsStorage::Kafka {
         return judged;
     }
     let store = broker.groups.zookeeper_offsets();

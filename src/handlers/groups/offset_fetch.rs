@@ -19,7 +19,7 @@ const GROUP_ERROR_VERSION_MIN: i16 = 2;
 
 /// From memory at once, from ZooKeeper later.
 pub fn handle(broker: &Arc<Broker>, call: Call, request: OffsetFetchRequest) -> Dispatch {
-    if call.version == 0 || broker.groups.storage() == OffsetsStorage::ZooKeeper {
+    if call.version == 0 || broker.groups.storage_of(&request.group_id) == OffsetsStorage::ZooKeeper {
         let background = Arc::clone(broker);
         return in_background(broker, async move {
             let response = match call.version {
