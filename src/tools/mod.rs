@@ -16,6 +16,7 @@ pub mod exception;
 pub mod get_offsets;
 pub mod include_list;
 pub mod internal_topics;
+pub mod offsets_migrate;
 pub mod old_consumer;
 pub mod options;
 pub mod producer;
@@ -118,6 +119,7 @@ const TOOLS: &[Tool] = &[
     Tool { class: "kafka.tools.ConsoleProducer", run: console_producer::run },
     Tool { class: "kafka.tools.DumpLogSegments", run: dump_log::run },
     Tool { class: "kafka.tools.GetOffsetShell", run: get_offsets::run },
+    Tool { class: "ottla.tools.OffsetsMigrate", run: offsets_migrate::run },
     Tool { class: "kafka-run-class.sh", run: server::run_class::run },
     Tool { class: "kafka-server-start.sh", run: server::run_class::server_start },
     Tool { class: "kafka-server-stop.sh", run: server::stop::kafka },

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commits;
 mod identity;
 mod interrupted;
 mod offsets;

@@ -3,6 +3,7 @@
 
 use std::process::{Command, Output};
 
+use crate::commits::{commit, fetch, wait_for_coordinator};
 use crate::session::Session;
 use crate::support::client::create_topic;
 use crate::support::{Broker, ZooKeeper, wait_for};
@@ -174,4 +175,127 @@ fn two_old_console_consumers_share_a_topic_and_one_takes_over_when_the_other_lea
     lines.sort();
     assert_eq!(lines, expected, "every record once");
     assert!(owners(&session).is_empty());
+}
+
+fn migrate(zookeeper: &ZooKeeper, rest: &[&str]) -> (Option<i32>, String) {
+    let address = zookeeper.address();
+    let output = tool("ottla.tools.OffsetsMigrate", &[&["--zookeeper", &address], rest].concat());
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+/// Commits to a group without a pause, from another thread; the last offset that was acknowledged.
+struct Committing {
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: std::thread::JoinHandle<i64>,
+}
+
+impl Committing {
+    fn start(broker: &Broker, group: &'static str, first: i64) -> Committing {
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (mut wire, stopped) = (broker.connect(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            let mut next = first;
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                wait_for("acknowledged commit", || match commit(&mut wire, 2, group, 0, next, "live") {
+                    0 => Some(()),
+                    // COORDINATOR_LOAD_IN_PROGRESS, _NOT_AVAILABLE, NOT_COORDINATOR: try again.
+                    14..=16 => None,
+                    code => panic!("commit of {next}: error {code}"),
+                });
+                next += 1;
+            }
+            next - 1
+        });
+        Committing { stop, thread }
+    }
+
+    fn stop(self) -> i64 {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.thread.join().expect("commits")
+    }
+}
+
+#[test]
+fn offsets_move_to_kafka_and_back_while_somebody_commits() {
+    let zookeeper = ZooKeeper::start();
+    let mut broker = Broker::start(&zookeeper.address(), &[("offsets.topic.num.partitions", "4")]);
+    let mut wire = broker.connect();
+    create_topic(&mut wire, "t", 3);
+    wait_for_coordinator(&mut wire, "live");
+    let session = Session::open(&zookeeper.address());
+    let groups: Vec<String> = (0..12).map(|n| format!("g{n}")).collect();
+    for (n, group) in (1..).zip(&groups) {
+        assert_eq!(commit(&mut wire, 2, group, 0, n, "words"), 0);
+        assert_eq!(commit(&mut wire, 2, group, 1, 10 * n, ""), 0);
+    }
+    // Version 0, and by hand: a group that the coordinator has never heard of.
+    assert_eq!(commit(&mut wire, 0, "old", 2, 77, ""), 0);
+    session.set("/consumers/old/offsets/t/2", "78");
+    let expect = |wire: &mut crate::support::Wire| {
+        for (n, group) in (1..).zip(&groups) {
+            assert_eq!(fetch(wire, 2, group, 0), (n, "words".to_string()), "{group}");
+            assert_eq!(fetch(wire, 2, group, 1), (10 * n, String::new()), "{group}");
+            assert_eq!(fetch(wire, 2, group, 2).0, -1, "{group}");
+        }
+        assert_eq!(fetch(wire, 2, "old", 2).0, 78);
+    };
+    expect(&mut wire);
+    let mut last = 0;
+    for (to, from) in [("kafka", "zookeeper"), ("zookeeper", "kafka"), ("kafka", "zookeeper")] {
+        let before = migrate(&zookeeper, &["--status"]);
+        assert_eq!(before, (Some(0), format!("Committed offsets are kept in {from}.\n")));
+        let committing = Committing::start(&broker, "live", last + 1);
+        let (code, said) = migrate(&zookeeper, &["--to", to]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("4 of 4 partitions of __consumer_offsets are moved."), "{said}");
+        last = committing.stop();
+        expect(&mut wire);
+        assert_eq!(fetch(&mut wire, 2, "live", 0), (last, "live".to_string()));
+        let number =
+            committed(&session, "live", 0).expect("was in ZooKeeper").parse::<i64>().expect("a number");
+        assert_eq!(number == last, to == "zookeeper", "{number} in ZooKeeper, {last} committed");
+        let (code, said) = migrate(&zookeeper, &["--to", to]);
+        assert_eq!((code, said), (Some(0), format!("Committed offsets are kept in {to} already.\n")));
+        // What the broker has in memory is what it finds again.
+        broker.terminate();
+        zookeeper.wait_until_expired("/brokers/ids/0");
+        broker.start_again();
+        wire = broker.connect();
+        wait_for_coordinator(&mut wire, "live");
+        expect(&mut wire);
+        assert_eq!(fetch(&mut wire, 2, "live", 0).0, last);
+    }
+    // Where offsets are in Kafka, a reset by hand concerns old consumers only.
+    session.set("/consumers/g0/offsets/t/0", "500");
+    assert_eq!((fetch(&mut wire, 2, "g0", 0).0, fetch(&mut wire, 0, "g0", 0).0), (1, 500));
+}
+
+#[test]
+fn new_and_old_clients_see_one_offset_and_a_reset_by_hand_counts() {
+    let zookeeper = ZooKeeper::start();
+    let broker = Broker::start(&zookeeper.address(), &[("offsets.topic.num.partitions", "1")]);
+    let mut wire = broker.connect();
+    create_topic(&mut wire, "t", 1);
+    wait_for_coordinator(&mut wire, "g");
+    let session = Session::open(&zookeeper.address());
+    for version in [1, 2, 7] {
+        let offset = i64::from(version);
+        assert_eq!(commit(&mut wire, version, "g", 0, offset, "words"), 0);
+        assert_eq!(committed(&session, "g", 0), Some(offset.to_string()));
+        assert_eq!(fetch(&mut wire, 5, "g", 0), (offset, "words".to_string()));
+        assert_eq!(fetch(&mut wire, 0, "g", 0).0, offset);
+    }
+    session.set("/consumers/g/offsets/t/0", "3");
+    assert_eq!(fetch(&mut wire, 2, "g", 0), (3, String::new()));
+    assert_eq!(commit(&mut wire, 0, "g", 0, 4, ""), 0);
+    assert_eq!(fetch(&mut wire, 7, "g", 0), (4, String::new()));
+    // Garbage is an error for whoever asks for it; a commit mends it.
+    session.set("/consumers/g/offsets/t/0", "many");
+    assert_eq!(crate::commits::try_fetch(&mut wire, 2, "g", 0), Err(-1));
+    assert_eq!(commit(&mut wire, 2, "g", 0, 5, ""), 0);
+    assert_eq!(fetch(&mut wire, 2, "g", 0).0, 5);
+    // A group that is no name for a node.
+    assert_eq!(commit(&mut wire, 2, "a/b", 0, 9, ""), 0);
+    assert_eq!(fetch(&mut wire, 2, "a/b", 0).0, 9);
+    assert_eq!(committed(&session, "a%2Fb", 0).as_deref(), Some("9"));
 }

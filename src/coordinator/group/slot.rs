@@ -233,7 +233,7 @@ impl Slot {
             return Due::default();
         }
         inner.leader_epoch = leader_epoch.unwrap_or(inner.leader_epoch);
-        let Status::Owned(owned) = std::mem::replace(&mut inner.status, Status::Absent) else {
+        let Status::Owned(mut owned) = std::mem::replace(&mut inner.status, Status::Absent) else {
             return Due::default();
         };
         owned.end(settings)
@@ -248,7 +248,7 @@ impl Slot {
         inner.loads += 1;
         let load = inner.loads;
         match std::mem::replace(&mut inner.status, Status::Loading { load, ended: Vec::new() }) {
-            Status::Owned(owned) => {
+            Status::Owned(mut owned) => {
                 let log = Arc::clone(&owned.log);
                 Some((load, log, owned.end(settings)))
             }
@@ -308,7 +308,7 @@ impl Owned {
     }
 
     /// The last step: whoever waits is sent to the next coordinator.
-    fn end(mut self: Box<Self>, settings: &GroupSettings) -> Due {
+    fn end(&mut self, settings: &GroupSettings) -> Due {
         let (_, mut due) = self.step(settings, |owned, step| owned.shard.unload(step));
         due.stores = false;
         let waiting = self.callers.drain();
