@@ -6,23 +6,31 @@
 
 #[macro_use]
 pub mod output;
+pub mod argparse;
 pub mod client;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod consumer;
+pub mod consumer_groups;
 pub mod deserializer;
 pub mod dump_log;
+pub mod events;
 pub mod exception;
 pub mod get_offsets;
 pub mod include_list;
 pub mod internal_topics;
+pub mod metrics;
 pub mod offsets_migrate;
 pub mod old_consumer;
 pub mod options;
+pub mod perf;
 pub mod producer;
 pub mod server;
 pub mod signals;
+pub mod throttler;
 pub mod topics;
+pub mod verifiable_consumer;
+pub mod verifiable_producer;
 
 use exception::Exception;
 
@@ -114,12 +122,17 @@ struct Tool {
 }
 
 const TOOLS: &[Tool] = &[
+    Tool { class: "kafka.admin.ConsumerGroupCommand", run: consumer_groups::run },
     Tool { class: "kafka.admin.TopicCommand", run: topics::run },
     Tool { class: "kafka.tools.ConsoleConsumer", run: console_consumer::run },
     Tool { class: "kafka.tools.ConsoleProducer", run: console_producer::run },
+    Tool { class: "kafka.tools.ConsumerPerformance", run: perf::consumer::run },
     Tool { class: "kafka.tools.DumpLogSegments", run: dump_log::run },
     Tool { class: "kafka.tools.GetOffsetShell", run: get_offsets::run },
     Tool { class: "ottla.tools.OffsetsMigrate", run: offsets_migrate::run },
+    Tool { class: "org.apache.kafka.tools.ProducerPerformance", run: perf::producer::run },
+    Tool { class: "org.apache.kafka.tools.VerifiableConsumer", run: verifiable_consumer::run },
+    Tool { class: "org.apache.kafka.tools.VerifiableProducer", run: verifiable_producer::run },
     Tool { class: "kafka-run-class.sh", run: server::run_class::run },
     Tool { class: "kafka-server-start.sh", run: server::run_class::server_start },
     Tool { class: "kafka-server-stop.sh", run: server::stop::kafka },

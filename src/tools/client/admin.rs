@@ -32,22 +32,27 @@ pub struct Admin {
 }
 
 /// One call: until when it may be tried, and how often it was.
-struct Attempts {
+pub(super) struct Attempts {
     name: &'static str,
-    deadline_ms: i64,
-    made: u32,
+    pub(super) deadline_ms: i64,
+    pub(super) made: u32,
 }
 
 impl Admin {
     /// A client of `bootstrap` with the properties of `--command-config`.
     pub fn new(bootstrap: &str, properties: &Properties) -> Result<Admin, Exception> {
-        Admin::create(bootstrap, properties).map_err(|cause| {
+        Admin::create(bootstrap, properties, ClientKind::Admin).map_err(|cause| {
             let class = "org.apache.kafka.common.KafkaException";
             Exception::new(class, "Failed to create new KafkaAdminClient").caused_by(cause)
         })
     }
 
-    fn create(bootstrap: &str, properties: &Properties) -> Result<Admin, Exception> {
+    /// The same in what 1.1.1 logs.
+    pub fn of_1_1_1(bootstrap: &str, properties: &Properties) -> Result<Admin, Exception> {
+        Admin::create(bootstrap, properties, ClientKind::OldAdmin)
+    }
+
+    fn create(bootstrap: &str, properties: &Properties, kind: ClientKind) -> Result<Admin, Exception> {
         check_security(properties)?;
         let request_timeout_ms = number(properties, "request.timeout.ms", 30_000)?;
         let api_timeout_ms = match properties.get("default.api.timeout.ms") {
@@ -64,7 +69,7 @@ impl Admin {
         let client_id = properties.get("client.id").filter(|id| !id.is_empty()).unwrap_or("adminclient-1");
         let settings = Settings {
             name: format!("AdminClient clientId={client_id}"),
-            kind: ClientKind::Admin,
+            kind,
             client_id: client_id.into(),
             bootstrap: parse_bootstrap(bootstrap)?,
             request_timeout_ms,
@@ -78,12 +83,17 @@ impl Admin {
         &mut self.network
     }
 
-    fn begin(&self, name: &'static str) -> Attempts {
+    /// How long a call may take, in place of `default.api.timeout.ms`.
+    pub fn set_timeout_ms(&mut self, timeout_ms: i64) {
+        self.api_timeout_ms = timeout_ms;
+    }
+
+    pub(super) fn begin(&self, name: &'static str) -> Attempts {
         Attempts { name, deadline_ms: clock::monotonic_ms() + self.api_timeout_ms, made: 0 }
     }
 
     /// The exception of a call that came to its deadline.
-    fn timed_out(&self, attempts: &Attempts, cause: &str) -> Exception {
+    pub(super) fn timed_out(&self, attempts: &Attempts, cause: &str) -> Exception {
         let now = clock::now_ms();
         let tries = attempts.made.max(1);
         let deadline = now + attempts.deadline_ms - clock::monotonic_ms();
@@ -96,7 +106,7 @@ impl Admin {
         .caused_by(Exception::timeout(cause))
     }
 
-    fn no_node(&self, attempts: &Attempts) -> Exception {
+    pub(super) fn no_node(&self, attempts: &Attempts) -> Exception {
         self.timed_out(attempts, &format!("Timed out waiting for a node assignment. Call: {}", attempts.name))
     }
 
@@ -287,6 +297,6 @@ pub fn check(code: i16, message: Option<&ByteString>) -> Result<(), Exception> {
     }
 }
 
-fn unsupported(api: &str) -> Exception {
+pub(super) fn unsupported(api: &str) -> Exception {
     Exception::of_error(ErrorCode::UnsupportedVersion, Some(&format!("The broker does not support {api}")))
 }

@@ -18,6 +18,8 @@ use std::time::Duration;
 const FRAME_BYTES_MAX: usize = 1 << 30;
 /// `socket.connection.setup.timeout.ms`
 const CONNECT_TIMEOUT_MS: i64 = 10_000;
+/// Requests that one connection has under way at most.
+const EARLY_MAX: usize = 64;
 
 /// Why a call gave no answer.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub struct Connection {
     correlation_id: i32,
     /// By API: the range of the broker.
     versions: HashMap<i16, (i16, i16)>,
+    /// Answers that came while another was waited for, by correlation id.
+    early: HashMap<i32, Bytes>,
 }
 
 /// A request under way.
@@ -92,6 +96,7 @@ impl Connection {
                         client_id: client_id.clone(),
                         correlation_id: 0,
                         versions: HashMap::new(),
+                        early: HashMap::new(),
                     };
                     connection.negotiate(timeout_ms)?;
                     return Ok(connection);
@@ -153,19 +158,50 @@ impl Connection {
         Ok(Pending { correlation_id: self.correlation_id, version })
     }
 
-    /// Waits for the answer of the oldest request under way.
+    /// Waits for the answer. Answers to other requests, which a broker gives in order, are kept for theirs.
     pub fn receive<R: ApiRequest>(
         &mut self,
         pending: Pending,
         timeout_ms: i64,
     ) -> Result<R::Response, CallError> {
-        let frame = self.read_frame(timeout_ms)?;
-        let (correlation_id, response) = decode_response::<R>(frame, pending.version)?;
-        if correlation_id != pending.correlation_id {
-            let text = format!("answer {correlation_id} to request {}", pending.correlation_id);
-            return Err(CallError::Io(io::Error::new(io::ErrorKind::InvalidData, text)));
+        let frame = match self.early.remove(&pending.correlation_id) {
+            Some(frame) => frame,
+            None => loop {
+                let frame = self.read_frame(timeout_ms)?;
+                match correlation_id(&frame)? {
+                    id if id == pending.correlation_id => break frame,
+                    id if self.is_owed(id) => self.early.insert(id, frame),
+                    id => {
+                        let text = format!("answer {id} to request {}", pending.correlation_id);
+                        return Err(CallError::Io(io::Error::new(io::ErrorKind::InvalidData, text)));
+                    }
+                };
+            },
+        };
+        Ok(decode_response::<R>(frame, pending.version)?.1)
+    }
+
+    /// True if the answer can be received without waiting for the broker, within `wait_ms`.
+    pub fn wait(&mut self, pending: Pending, wait_ms: i64) -> bool {
+        if self.has_received(pending) {
+            return true;
         }
-        Ok(response)
+        let mut fd = libc::pollfd { fd: self.fd(), events: libc::POLLIN, revents: 0 };
+        let wait_ms = wait_ms.clamp(0, i64::from(i32::MAX)) as i32;
+        // SAFETY: one valid structure; the call writes its `revents` only.
+        unsafe { libc::poll(&mut fd, 1, wait_ms) > 0 }
+    }
+
+    /// True if the answer came while another was waited for.
+    pub fn has_received(&self, pending: Pending) -> bool {
+        self.early.contains_key(&pending.correlation_id)
+    }
+
+    /// True if a request of that number was sent and not long ago.
+    fn is_owed(&self, id: i32) -> bool {
+        self.early.len() < EARLY_MAX
+            && id <= self.correlation_id
+            && id > self.correlation_id - EARLY_MAX as i32
     }
 
     /// Asks in the newest version and waits.
@@ -204,5 +240,12 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+fn correlation_id(frame: &Bytes) -> Result<i32, CallError> {
+    match frame.first_chunk::<4>() {
+        Some(bytes) => Ok(i32::from_be_bytes(*bytes)),
+        None => Err(CallError::Io(io::ErrorKind::UnexpectedEof.into())),
     }
 }

@@ -5,6 +5,7 @@ pub mod address;
 pub mod admin;
 pub mod connection;
 pub mod definitions;
+pub mod groups;
 pub mod network;
 pub mod offsets;
 pub mod topic_errors;

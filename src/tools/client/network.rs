@@ -13,12 +13,16 @@ use std::time::Duration;
 const LOGGER: &str = "org.apache.kafka.clients.NetworkClient";
 /// `reconnect.backoff.ms` and `reconnect.backoff.max.ms`
 const RECONNECT_BACKOFF_MS: (i64, i64) = (50, 1_000);
+/// A broker may take so long for its first answer, however short the caller's step is.
+const OPEN_MS_MIN: i64 = 2_000;
 
 /// Which of Kafka's clients a tool imitates in what it logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
     /// `AdminClient`: says nothing when a bootstrap broker goes away.
     Admin,
+    /// The Scala `AdminClient` of 1.1.1, which names neither itself nor addresses.
+    OldAdmin,
     /// Producer or consumer.
     Data,
 }
@@ -217,7 +221,8 @@ impl Network {
     }
 
     fn open(&mut self, id: BrokerId, address: &Address, deadline_ms: i64) -> Option<Connection> {
-        let timeout_ms = self.settings.request_timeout_ms.min(deadline_ms - clock::monotonic_ms());
+        let left_ms = (deadline_ms - clock::monotonic_ms()).max(OPEN_MS_MIN);
+        let timeout_ms = self.settings.request_timeout_ms.min(left_ms);
         match Connection::open(address, &self.settings.client_id, timeout_ms) {
             Ok(connection) => {
                 if id < 0 {
@@ -239,6 +244,9 @@ impl Network {
     fn say_unreachable(&self, id: BrokerId, address: &Address, error: &CallError) {
         let name = &self.settings.name;
         let what = match error {
+            _ if self.settings.kind == ClientKind::OldAdmin => {
+                format!("Connection to node {id} could not be established. Broker may not be available.")
+            }
             CallError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => format!(
                 "[{name}] Connection to node {id} ({}) terminated during authentication. This may happen due \
                  to any of the following reasons: (1) Authentication failed due to invalid credentials with \

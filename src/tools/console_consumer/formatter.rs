@@ -179,6 +179,7 @@ mod tests {
             partition: 3,
             offset: 7,
             timestamp_ms: 5,
+            leader_epoch: 0,
             timestamp_type: TimestampType::CreateTime,
             key: None,
             value: Some(Bytes::from_static(b"v")),

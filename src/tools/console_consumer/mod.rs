@@ -1,13 +1,13 @@
 //! `kafka-console-consumer.sh` (`kafka.tools.ConsoleConsumer`): writes records to stdout.
 //!
-//! Without groups, it reads every partition of the topic itself, and a group that is asked for is said to be
-//! left out. With `--zookeeper` it is an old consumer ([`old`]).
+//! It reads as a member of the group it is told, or of one of its own; a partition that is named is read without
+//! any. With `--zookeeper` it is an old consumer ([`old`]).
 
 mod formatter;
 mod old;
 
 use super::console_producer::key_values;
-use super::consumer::{Consumer, ConsumerRecord, ConsumerSettings, Start, Subscription};
+use super::consumer::{Consumer, ConsumerRecord, ConsumerSettings, Start, Subscription, is_wakeup};
 use super::exception::Exception;
 use super::include_list::IncludeList;
 use super::options::Options;
@@ -15,8 +15,8 @@ use super::{Outcome, Shape, ShapeChoice, Stop, VERSION, load_properties, output,
 use crate::common::{TopicPartition, random};
 use crate::config::Properties;
 use formatter::Formatter;
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
 
 const LOGGER: &str = "kafka.tools.ConsoleConsumer$";
 /// Text is written in pieces of this size, so that what was counted was written.
@@ -180,7 +180,7 @@ fn check_place(options: &Options, partition: Option<i32>) -> Result<Start, Stop>
     }
 }
 
-/// Settles the group's name. True if the user gave one, which is then said to have no effect.
+/// Settles the group's name. True if the user gave one.
 fn take_group(
     options: &Options,
     properties: &mut Properties,
@@ -196,17 +196,15 @@ fn take_group(
     }
     match given {
         Some(group) => {
-            if !options.has("partition") {
-                err_line!(
-                    "NOTE: consumer groups are not available yet; reading all partitions without the group {group}: \
-                     no offsets are committed or looked up."
-                );
-            }
             properties.set("group.id", group.as_str());
             Ok(true)
         }
         None => {
             properties.set("group.id", format!("console-consumer-{}", random::below(100_000)));
+            // Nobody will ask for the offsets of a group that has its name by chance.
+            if shape == Shape::V2_8_2 && properties.get("enable.auto.commit").is_none() {
+                properties.set("enable.auto.commit", "false");
+            }
             Ok(false)
         }
     }
@@ -249,43 +247,21 @@ fn take_reset(options: &Options, properties: &mut Properties) -> Result<(), Stop
     Ok(())
 }
 
-/// What was written, shared with the thread of the signals.
-#[derive(Default)]
-struct Written {
-    count: i64,
-    logs_events: bool,
-    is_ended: bool,
-}
-
-impl Written {
-    /// The last words, once.
-    fn end(&mut self) {
-        if !std::mem::replace(&mut self.is_ended, true) {
-            output::flush();
-            err_line!("Processed a total of {} messages", self.count);
-            if self.logs_events {
-                out_line!("shutdown_complete");
-            }
-        }
-    }
-}
-
 fn consume(config: Config) -> Result<(), Exception> {
-    let written = Arc::new(Mutex::new(Written { logs_events: config.logs_events, ..Default::default() }));
-    let for_signal = written.clone();
-    // The guard is kept: nothing is written between the last words and the end.
-    signals::on_termination(move || {
-        let mut written = for_signal.lock().unwrap_or_else(PoisonError::into_inner);
-        written.end();
-        std::mem::forget(written);
-    });
     let settings = ConsumerSettings::new(&config.properties)?;
-    let mut consumer = Consumer::new(settings, config.subscription);
-    let task = Task {
+    let mut consumer = Consumer::new(settings, config.subscription)?;
+    let waker = consumer.waker();
+    let latch = signals::Latch::default();
+    let (for_signal, waker_of_signal) = (latch.clone(), waker.clone());
+    signals::on_termination(move || {
+        waker_of_signal.wake();
+        for_signal.wait();
+    });
+    let mut task = Task {
         formatter: config.formatter,
         max_messages: config.max_messages,
         skips_errors: config.skips_errors,
-        written: &written,
+        count: 0,
     };
     let outcome = loop {
         if task.is_full() {
@@ -295,24 +271,44 @@ fn consume(config: Config) -> Result<(), Exception> {
             false => Ok(records),
             true => Err(timed_out(config.shape)),
         });
-        match polled {
-            Ok(records) => match task.write(&records) {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(exception) => break Err(exception),
-            },
+        let records = match polled {
+            Ok(records) => records,
+            Err(exception) if is_wakeup(&exception) => break Ok(()),
             Err(exception) => {
-                output::log_error_with(
-                    "Error processing message, terminating consumer process: ",
-                    LOGGER,
-                    &exception,
-                );
+                let message = "Error processing message, terminating consumer process: ";
+                output::log_error_with(message, LOGGER, &exception);
                 break Ok(());
             }
+        };
+        let (taken, written) = task.write(&records);
+        give_back(&mut consumer, &records[taken..]);
+        match written {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(exception) => break Err(exception),
         }
     };
-    written.lock().unwrap_or_else(PoisonError::into_inner).end();
+    consumer.close();
+    task.say_end(config.logs_events);
+    if waker.is_awake() {
+        // The thread of the signal ends the process.
+        latch.open();
+        loop {
+            std::thread::park();
+        }
+    }
     outcome
+}
+
+/// Goes back to the first of the records in each partition: they were not written, so they must not be committed.
+fn give_back(consumer: &mut Consumer, records: &[ConsumerRecord]) {
+    let mut seen = BTreeSet::new();
+    for record in records {
+        let key = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+        if seen.insert(key.clone()) {
+            consumer.seek(&key, record.offset);
+        }
+    }
 }
 
 fn timed_out(shape: Shape) -> Exception {
@@ -323,45 +319,52 @@ fn timed_out(shape: Shape) -> Exception {
 }
 
 /// How records are written.
-struct Task<'a> {
+struct Task {
     formatter: Formatter,
+    /// -1: no limit.
     max_messages: i64,
     skips_errors: bool,
-    written: &'a Mutex<Written>,
+    /// Records that were written.
+    count: i64,
 }
 
-impl Task<'_> {
+impl Task {
     fn is_full(&self) -> bool {
-        self.max_messages != -1 && self.count() >= self.max_messages
+        self.max_messages != -1 && self.count >= self.max_messages
     }
 
-    /// Records written so far.
-    fn count(&self) -> i64 {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).count
+    /// The last words.
+    fn say_end(&self, logs_events: bool) {
+        output::flush();
+        err_line!("Processed a total of {} messages", self.count);
+        if logs_events {
+            out_line!("shutdown_complete");
+            output::flush();
+        }
     }
 
-    /// Writes records up to the limit; false if nobody reads them any more.
-    fn write(&self, records: &[ConsumerRecord]) -> Result<bool, Exception> {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Writes records up to the limit. Says how many it took, and false if nobody reads them any more.
+    fn write(&mut self, records: &[ConsumerRecord]) -> (usize, Result<bool, Exception>) {
         let mut text = Vec::new();
-        for record in records {
-            if self.max_messages != -1 && written.count >= self.max_messages {
-                break;
+        for (taken, record) in records.iter().enumerate() {
+            if self.is_full() {
+                return (taken, Ok(flush(&mut text)));
             }
             if text.len() >= CHUNK_BYTES && !flush(&mut text) {
-                return Ok(false);
+                return (taken, Ok(false));
             }
-            written.count += 1;
+            self.count += 1;
             // What stands before a column that fails is written, as in Kafka.
             if let Err(exception) = self.formatter.write(record, &mut text) {
                 if !self.skips_errors {
-                    return if flush(&mut text) { Err(exception) } else { Ok(false) };
+                    let failed = if flush(&mut text) { Err(exception) } else { Ok(false) };
+                    return (taken + 1, failed);
                 }
                 let message = "Error processing message, skipping this message: ";
                 output::log_error_with(message, LOGGER, &exception);
             }
         }
-        Ok(flush(&mut text))
+        (records.len(), Ok(flush(&mut text)))
     }
 }
 

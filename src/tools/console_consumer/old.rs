@@ -1,6 +1,6 @@
 //! `--zookeeper`: the console consumer of 1.1.1 with an old consumer.
 
-use super::{Config, LOGGER, Task, Written};
+use super::{Config, LOGGER, Task};
 use crate::common::random;
 use crate::config::Properties;
 use crate::tools::exception::Exception;
@@ -8,11 +8,8 @@ use crate::tools::old_consumer::{Alarm, OldConsumer, OldConsumerSettings, Polled
 use crate::tools::options::Options;
 use crate::tools::{Stop, output, signals};
 use crate::zk::{ZkClient, ZkConfig, paths};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-/// How long a signal waits for the consumer to leave its group.
-const LEAVE_MAX: Duration = Duration::from_secs(30);
 /// Session and connection timeout of the tool's own questions.
 const TIMEOUT_MS: i32 = 30_000;
 
@@ -75,35 +72,16 @@ pub(super) fn configure(
     })
 }
 
-/// What the thread of the signals needs to know.
-#[derive(Default)]
-struct Leaving {
-    /// True while there is a consumer that has to leave its group.
-    is_needed: Mutex<bool>,
-    done: Condvar,
-}
-
-impl Leaving {
-    fn set(&self, is_needed: bool) {
-        *self.is_needed.lock().unwrap_or_else(PoisonError::into_inner) = is_needed;
-        self.done.notify_all();
-    }
-
-    fn wait(&self) {
-        let is_needed = self.is_needed.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.done.wait_timeout_while(is_needed, LEAVE_MAX, |is_needed| *is_needed));
-    }
-}
-
 /// Consumes until the end. Everything but the count of messages is said here.
 pub(super) fn consume(config: Config, mut old: OldConfig) -> Result<(), Stop> {
-    let written = Arc::new(Mutex::new(Written { logs_events: config.logs_events, ..Default::default() }));
-    let (alarm, leaving) = (Arc::new(Alarm::default()), Arc::new(Leaving::default()));
+    let (alarm, latch) = (Arc::new(Alarm::default()), signals::Latch::default());
+    // Until there is a consumer that has to leave its group, a signal ends the process at once.
+    latch.open();
     {
-        let (alarm, leaving) = (Arc::clone(&alarm), Arc::clone(&leaving));
+        let (alarm, latch) = (Arc::clone(&alarm), latch.clone());
         signals::on_termination(move || {
             alarm.ring(|flags| flags.must_stop = true);
-            leaving.wait();
+            latch.wait();
         });
     }
     if config.timeout_ms != i64::MAX {
@@ -116,21 +94,21 @@ pub(super) fn consume(config: Config, mut old: OldConfig) -> Result<(), Stop> {
         Stop::Exit(1)
     };
     let settings = OldConsumerSettings::new(&old.properties).map_err(failed)?;
-    leaving.set(true);
+    latch.shut();
     let consumer = OldConsumer::start(settings, &old.expression, old.is_blacklist, Arc::clone(&alarm));
     let outcome = consumer.and_then(|mut consumer| {
-        let task = Task {
+        let mut task = Task {
             formatter: config.formatter,
             max_messages: config.max_messages,
             skips_errors: config.skips_errors,
-            written: &written,
+            count: 0,
         };
-        let outcome = run(&task, &mut consumer);
+        let outcome = run(&mut task, &mut consumer);
         consumer.close(!old.is_group_given);
-        written.lock().unwrap_or_else(PoisonError::into_inner).end();
+        task.say_end(config.logs_events);
         outcome
     });
-    leaving.set(false);
+    latch.open();
     if alarm.must_stop() {
         // The thread of the signals ends the process.
         loop {
@@ -140,14 +118,12 @@ pub(super) fn consume(config: Config, mut old: OldConfig) -> Result<(), Stop> {
     outcome.map_err(failed)
 }
 
-fn run(task: &Task<'_>, consumer: &mut OldConsumer) -> Result<(), Exception> {
+fn run(task: &mut Task, consumer: &mut OldConsumer) -> Result<(), Exception> {
     while !task.is_full() {
         let ended = match consumer.poll() {
             Ok(Polled::Records(records)) => {
-                let before = task.count();
-                let is_read = task.write(&records);
-                let count = usize::try_from(task.count() - before).unwrap_or(0);
-                consumer.consume(&records[..count.min(records.len())]);
+                let (taken, is_read) = task.write(&records);
+                consumer.consume(&records[..taken]);
                 if is_read? {
                     continue;
                 }

@@ -1,7 +1,7 @@
 //! Fetched bytes as records: checksums, positions inside of batches, markers and aborted transactions.
 
 use super::ConsumerSettings;
-use crate::common::{Offset, ProducerId, TopicPartition};
+use crate::common::{LeaderEpoch, Offset, ProducerId, TopicPartition};
 use crate::protocol::Records as RecordSet;
 use crate::protocol::messages::fetch::{AbortedTransaction, FetchablePartitionResponse};
 use crate::record::batch::{BatchError, check_crc};
@@ -25,6 +25,8 @@ pub struct ConsumerRecord {
     pub offset: Offset,
     /// Milliseconds since 1970.
     pub timestamp_ms: i64,
+    /// The leader epoch of its batch; -1 in old formats.
+    pub leader_epoch: LeaderEpoch,
     /// Who set the timestamp.
     pub timestamp_type: TimestampType,
     /// Key.
@@ -41,7 +43,7 @@ pub fn records(
     key: &TopicPartition,
     mut next: Offset,
     partition: FetchablePartitionResponse,
-    out: &mut Vec<ConsumerRecord>,
+    out: &mut VecDeque<ConsumerRecord>,
 ) -> Result<Offset, Exception> {
     let bytes = match partition.record_set {
         Some(RecordSet::Memory(bytes)) => bytes,
@@ -66,11 +68,12 @@ pub fn records(
                 continue;
             }
             next = record.offset + 1;
-            out.push(ConsumerRecord {
+            out.push_back(ConsumerRecord {
                 topic: key.topic.clone(),
                 partition: key.partition,
                 offset: record.offset,
                 timestamp_ms: record.timestamp,
+                leader_epoch: info.partition_leader_epoch,
                 timestamp_type: info.timestamp_type(),
                 key: record.key,
                 value: record.value,
@@ -175,7 +178,7 @@ mod tests {
             aborted_transactions: Some(transactions.collect()),
             ..Default::default()
         };
-        let mut out = Vec::new();
+        let mut out = VecDeque::new();
         let next = records(&settings, &TopicPartition::new("t", 0), next, partition, &mut out)?;
         let text = |record: ConsumerRecord| String::from_utf8(record.value.unwrap().to_vec()).unwrap();
         Ok((out.into_iter().map(text).collect(), next))

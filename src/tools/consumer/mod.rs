@@ -1,36 +1,52 @@
-//! A consumer without a group: it reads partitions from a position on, and follows their leaders.
+//! A consumer: a member of a group that reads the partitions it is given, or a reader of partitions from
+//! places on. It follows their leaders, and commits where its caller stands.
+//!
+//! Everything happens inside of [`Consumer::poll`], in steps that never wait longer than a slice; only
+//! heartbeats are sent by a thread of their own.
 
+mod assignor;
 mod decode;
+mod fetcher;
+mod group;
+mod link;
+mod membership;
+mod meter;
+mod offsets;
+mod positions;
 pub mod settings;
 
 pub use decode::ConsumerRecord;
+pub use membership::partitions_of;
+pub use offsets::{Place, Places};
 pub use settings::ConsumerSettings;
 
 use super::client::Network;
-use super::client::connection::Pending;
-use super::client::offsets::{EARLIEST, LATEST, list_offsets};
 use super::client::topic_errors::warn_of_topic_errors;
 use super::exception::Exception;
 use super::include_list::IncludeList;
+use super::metrics::Metrics;
 use crate::common::{BrokerId, ErrorCode, Offset, TopicPartition, clock, topic_name};
-use crate::protocol::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchablePartitionResponse,
-};
-use crate::protocol::messages::metadata::MetadataResponse;
+use crate::protocol::messages::metadata::{MetadataResponse, MetadataResponseTopic};
 use bytestring::ByteString;
-use settings::Reset;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use fetcher::InFlight;
+use group::Group;
+use meter::Meter;
+use positions::{Position, Positions};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Steps of a poll are bounded by this, so that everything gets its turn.
 const SLICE_MS: i64 = 100;
+const WAKEUP: &str = "org.apache.kafka.common.errors.WakeupException";
 
 /// What to read.
 pub enum Subscription {
-    /// These partitions, each from a place.
+    /// These partitions, each from a place, as member of no group.
     Assigned(Vec<(TopicPartition, Start)>),
-    /// All partitions of a topic.
+    /// A member's share of a topic.
     Topic(ByteString),
-    /// All partitions of the topics that match.
+    /// A member's share of the topics that match.
     Matching(IncludeList),
 }
 
@@ -45,22 +61,39 @@ pub enum Start {
     At(Offset),
 }
 
-/// What is known of a partition that is read.
-struct Position {
-    leader: Option<BrokerId>,
-    /// The next offset; `None` until it is looked up.
-    next: Option<Offset>,
-    /// Where to look it up.
-    start: Start,
-    /// True while an answer about it is under way.
-    is_fetching: bool,
+/// What a rebalance changed.
+pub enum Rebalance<'a> {
+    /// These partitions are no longer the member's.
+    Revoked(&'a [TopicPartition]),
+    /// These are, from now on.
+    Assigned(&'a [TopicPartition]),
 }
 
-/// A fetch under way.
-struct InFlight {
-    pending: Pending,
-    partitions: Vec<TopicPartition>,
-    deadline_ms: i64,
+/// Told of rebalances while they happen.
+pub type Listener = Box<dyn FnMut(Rebalance<'_>) + Send>;
+
+/// Leaders by partition of a topic; `None`: no leader.
+type Leaders = BTreeMap<ByteString, Vec<Option<BrokerId>>>;
+
+/// Ends a poll from another thread.
+#[derive(Clone, Default)]
+pub struct Waker(Arc<AtomicBool>);
+
+impl Waker {
+    /// The running poll, and every later one, fails with [`is_wakeup`].
+    pub fn wake(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// True after [`Waker::wake`].
+    pub fn is_awake(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// True if a poll was ended by its [`Waker`].
+pub fn is_wakeup(exception: &Exception) -> bool {
+    exception.class == WAKEUP
 }
 
 /// A running consumer.
@@ -68,59 +101,151 @@ pub struct Consumer {
     settings: ConsumerSettings,
     subscription: Subscription,
     network: Network,
-    positions: BTreeMap<TopicPartition, Position>,
+    group: Option<Group>,
+    leaders: Leaders,
+    positions: Positions,
+    /// Records that were fetched and not given out.
+    ready: VecDeque<ConsumerRecord>,
+    /// What the next poll fails with: it came after records.
+    failure: Option<Exception>,
     in_flight: HashMap<BrokerId, InFlight>,
     metadata_due_ms: i64,
     metadata_requests: u64,
+    lookup_not_before_ms: i64,
+    meter: Meter,
+    waker: Waker,
 }
 
 impl Consumer {
-    /// Connects to nobody yet.
-    pub fn new(settings: ConsumerSettings, subscription: Subscription) -> Consumer {
+    /// Connects to nobody yet. Fails if a group is needed and not given.
+    pub fn new(settings: ConsumerSettings, subscription: Subscription) -> Result<Consumer, Exception> {
         let network = Network::new(settings.client.clone());
-        Consumer {
+        let is_managed = !matches!(subscription, Subscription::Assigned(_));
+        if is_managed && settings.group.is_none() {
+            return Err(Exception::of_error(
+                ErrorCode::InvalidGroupId,
+                Some(
+                    "To use the group management or offset commit APIs, you must provide a valid group.id in the \
+                     consumer configuration.",
+                ),
+            ));
+        }
+        let group = settings.group.as_ref().map(|group| Group::new(&settings.client, group, is_managed));
+        let mut positions = Positions::new();
+        if let Subscription::Assigned(partitions) = &subscription {
+            for (key, start) in partitions {
+                positions.insert(key.clone(), Position::new(None, false, *start));
+            }
+        }
+        Ok(Consumer {
             settings,
             subscription,
             network,
-            positions: BTreeMap::new(),
+            group,
+            leaders: Leaders::new(),
+            positions,
+            ready: VecDeque::new(),
+            failure: None,
             in_flight: HashMap::new(),
             metadata_due_ms: 0,
             metadata_requests: 0,
+            lookup_not_before_ms: 0,
+            meter: Meter::new(),
+            waker: Waker::default(),
+        })
+    }
+
+    /// Whom to tell of rebalances.
+    pub fn on_rebalance(&mut self, listener: Listener) {
+        if let Some(group) = &mut self.group {
+            group.listener = Some(listener);
         }
     }
 
-    /// Waits up to `timeout_ms` for records; gives none if there were none.
+    /// Ends polls from another thread.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Waits up to `timeout_ms` for records, `max.poll.records` of them at most; gives none if there were none.
     pub fn poll(&mut self, timeout_ms: i64) -> Result<Vec<ConsumerRecord>, Exception> {
         let deadline_ms = clock::monotonic_ms().saturating_add(timeout_ms);
         loop {
+            if self.waker.is_awake() {
+                return Err(Exception::bare(WAKEUP));
+            }
             let now = clock::monotonic_ms();
             let slice_end_ms = deadline_ms.min(now + SLICE_MS);
             if now >= self.metadata_due_ms {
                 self.update_metadata(slice_end_ms)?;
             }
-            self.look_up_positions(slice_end_ms)?;
+            let is_settled = self.take_part(slice_end_ms)?;
+            if let (true, Some(failure)) = (self.ready.is_empty(), self.failure.take()) {
+                return Err(failure);
+            }
+            if self.ready.is_empty() {
+                self.look_up_positions(slice_end_ms)?;
+            }
             self.send_fetches(slice_end_ms);
-            let records = self.receive_fetches(slice_end_ms)?;
-            if !records.is_empty() || clock::monotonic_ms() >= deadline_ms {
-                return Ok(records);
+            if self.ready.is_empty() && is_settled {
+                self.receive_fetches(slice_end_ms);
+            }
+            if !self.ready.is_empty() || clock::monotonic_ms() >= deadline_ms {
+                return Ok(self.take_ready());
             }
         }
     }
 
-    /// The next offset of a partition, if it is known.
+    /// Gives out what is ready.
+    fn take_ready(&mut self) -> Vec<ConsumerRecord> {
+        let count = self.ready.len().min(self.settings.max_poll_records);
+        let records: Vec<ConsumerRecord> = self.ready.drain(..count).collect();
+        let mut last: Option<(TopicPartition, &mut Position)> = None;
+        for record in &records {
+            let is_same = last
+                .as_ref()
+                .is_some_and(|(key, _)| key.partition == record.partition && key.topic == record.topic);
+            if !is_same {
+                let key = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+                last = self.positions.get_mut(&key).map(|position| (key, position));
+            }
+            if let Some((_, position)) = &mut last {
+                position.consume(record.offset, record.leader_epoch);
+            }
+        }
+        records
+    }
+
+    /// What the consumer measured.
+    pub fn metrics(&self) -> Metrics {
+        self.meter.table(&self.settings.client.client_id, self.positions.len())
+    }
+
+    /// Where the caller stands in a partition, if it is known.
     pub fn position(&self, key: &TopicPartition) -> Option<Offset> {
-        self.positions.get(key)?.next
+        self.positions.get(key)?.consumed.map(|place| place.offset)
+    }
+
+    /// Goes on at `offset`; what was fetched of the partition is dropped.
+    pub fn seek(&mut self, key: &TopicPartition, offset: Offset) {
+        if let Some(position) = self.positions.get_mut(key) {
+            position.go_to(Place { offset, leader_epoch: None });
+            self.ready.retain(|record| record.partition != key.partition || record.topic != key.topic);
+        }
     }
 
     fn update_metadata(&mut self, deadline_ms: i64) -> Result<(), Exception> {
-        let names = match &self.subscription {
+        let mut names = match &self.subscription {
             Subscription::Assigned(partitions) => {
-                let topics: BTreeSet<&ByteString> = partitions.iter().map(|(key, _)| &key.topic).collect();
-                Some(topics.into_iter().cloned().collect())
+                Some(partitions.iter().map(|(key, _)| key.topic.clone()).collect::<BTreeSet<ByteString>>())
             }
-            Subscription::Topic(topic) => Some(vec![topic.clone()]),
+            Subscription::Topic(topic) => Some(BTreeSet::from([topic.clone()])),
             Subscription::Matching(_) => None,
         };
+        if let (Some(names), Some(group)) = (&mut names, &self.group) {
+            names.extend(group.led_topics().cloned());
+        }
+        let names: Option<Vec<ByteString>> = names.map(|names| names.into_iter().collect());
         let may_create = self.settings.allow_auto_create;
         let Some(response) = self.network.metadata(names.as_deref(), may_create, deadline_ms) else {
             return Ok(());
@@ -140,52 +265,49 @@ impl Consumer {
         self.take_over(&response)
     }
 
-    fn take_over(&mut self, response: &MetadataResponse) -> Result<(), Exception> {
-        for topic in &response.topics {
-            let is_meant = match &self.subscription {
-                Subscription::Matching(list) => {
-                    list.allows(&topic.name, false)
-                        && !(self.settings.exclude_internal && topic_name::is_internal(&topic.name))
-                }
-                _ => true,
-            };
-            if !is_meant {
-                continue;
+    /// True if the topic is one of those that the caller wants.
+    fn wants(&self, topic: &str) -> bool {
+        match &self.subscription {
+            Subscription::Matching(list) => {
+                list.allows(topic, false)
+                    && !(self.settings.exclude_internal && topic_name::is_internal(topic))
             }
-            let name = &topic.name;
+            Subscription::Topic(name) => **name == *topic,
+            Subscription::Assigned(partitions) => partitions.iter().any(|(key, _)| *key.topic == *topic),
+        }
+    }
+
+    fn take_over(&mut self, response: &MetadataResponse) -> Result<(), Exception> {
+        for topic in response.topics.iter().filter(|topic| self.wants(&topic.name)) {
+            check_topic(topic)?;
+        }
+        let mut lacks_leader = false;
+        for topic in &response.topics {
             match ErrorCode::from_code(topic.error_code) {
-                code @ ErrorCode::InvalidTopicException => {
-                    return Err(Exception::of_error(code, Some(&format!("Invalid topics: [{name}]"))));
+                ErrorCode::None | ErrorCode::LeaderNotAvailable if !topic.partitions.is_empty() => {
+                    let leaders = leaders_of(topic);
+                    lacks_leader |= leaders.contains(&None) && self.wants(&topic.name);
+                    self.leaders.insert(topic.name.clone(), leaders);
                 }
-                code @ ErrorCode::TopicAuthorizationFailed => {
-                    let message = format!("Not authorized to access topics: [{name}]");
-                    return Err(Exception::of_error(code, Some(&message)));
-                }
+                ErrorCode::UnknownTopicOrPartition => drop(self.leaders.remove(&topic.name)),
                 _ => {}
             }
-            for partition in &topic.partitions {
-                let key = TopicPartition { topic: name.clone(), partition: partition.partition_index };
-                let start = match &self.subscription {
-                    Subscription::Assigned(partitions) => {
-                        match partitions.iter().find(|(name, _)| *name == key) {
-                            Some((_, start)) => *start,
-                            None => continue,
-                        }
-                    }
-                    _ if self.settings.reset == Reset::None => return Err(no_offset(&key)),
-                    _ => self.settings.reset_start(),
-                };
-                let leader = Some(partition.leader_id).filter(|leader| *leader >= 0);
-                if leader.is_none() {
-                    self.ask_for_metadata_soon();
-                }
-                let next = match start {
-                    Start::At(offset) => Some(offset),
-                    _ => None,
-                };
-                let fresh = Position { leader, next, start, is_fetching: false };
-                self.positions.entry(key).or_insert(fresh).leader = leader;
+        }
+        if lacks_leader {
+            self.ask_for_metadata_soon();
+        }
+        for (key, position) in &mut self.positions {
+            position.leader = leader_of(&self.leaders, key);
+        }
+        let subscribed = match &self.subscription {
+            Subscription::Matching(_) => {
+                self.leaders.keys().filter(|name| self.wants(name)).cloned().collect()
             }
+            Subscription::Topic(topic) => BTreeSet::from([topic.clone()]),
+            Subscription::Assigned(_) => BTreeSet::new(),
+        };
+        if let Some(group) = &mut self.group {
+            group.subscribed = Some(subscribed);
         }
         Ok(())
     }
@@ -195,213 +317,35 @@ impl Consumer {
         self.metadata_due_ms = self.metadata_due_ms.min(soon);
     }
 
-    fn look_up_positions(&mut self, deadline_ms: i64) -> Result<(), Exception> {
-        let mut by_leader: BTreeMap<BrokerId, Vec<(ByteString, i32, i64)>> = BTreeMap::new();
-        for (key, position) in &self.positions {
-            if let (Some(leader), None, false) = (position.leader, position.next, position.is_fetching)
-                && !self.in_flight.contains_key(&leader)
-            {
-                let timestamp = if position.start == Start::Latest { LATEST } else { EARLIEST };
-                by_leader.entry(leader).or_default().push((key.topic.clone(), key.partition, timestamp));
-            }
-        }
-        for (leader, asked) in by_leader {
-            let committed = self.settings.read_committed;
-            let Ok(found) = list_offsets(&mut self.network, leader, &asked, committed, deadline_ms) else {
-                self.ask_for_metadata_soon();
-                continue;
-            };
-            for (topic, partition, outcome) in found {
-                match outcome {
-                    Ok(offset) => {
-                        if let Some(position) = self.positions.get_mut(&TopicPartition { topic, partition }) {
-                            position.next = Some(offset.max(0));
-                        }
-                    }
-                    Err(code @ ErrorCode::TopicAuthorizationFailed) => {
-                        let message = format!("Not authorized to access topics: [{topic}]");
-                        return Err(Exception::of_error(code, Some(&message)));
-                    }
-                    Err(_) => self.ask_for_metadata_soon(),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks every leader that is not asked already for what comes next in its partitions.
-    fn send_fetches(&mut self, deadline_ms: i64) {
-        let mut by_leader: BTreeMap<BrokerId, Vec<(TopicPartition, Offset)>> = BTreeMap::new();
-        for (key, position) in &self.positions {
-            if let (Some(leader), Some(next), false) = (position.leader, position.next, position.is_fetching)
-                && !self.in_flight.contains_key(&leader)
-            {
-                by_leader.entry(leader).or_default().push((key.clone(), next));
-            }
-        }
-        for (leader, wanted) in by_leader {
-            let request = self.fetch_request(&wanted);
-            let sent = match self.network.node(leader, deadline_ms) {
-                Some(connection) => connection.send(&request).ok(),
-                None => None,
-            };
-            let Some(pending) = sent else {
-                self.network.disconnect(leader);
-                self.ask_for_metadata_soon();
-                continue;
-            };
-            let partitions: Vec<TopicPartition> = wanted.into_iter().map(|(key, _)| key).collect();
-            for key in &partitions {
-                if let Some(position) = self.positions.get_mut(key) {
-                    position.is_fetching = true;
-                }
-            }
-            let deadline_ms = clock::monotonic_ms() + self.settings.client.request_timeout_ms;
-            self.in_flight.insert(leader, InFlight { pending, partitions, deadline_ms });
-        }
-    }
-
-    fn fetch_request(&self, wanted: &[(TopicPartition, Offset)]) -> FetchRequest {
-        let mut topics: BTreeMap<ByteString, Vec<FetchPartition>> = BTreeMap::new();
-        for (key, offset) in wanted {
-            topics.entry(key.topic.clone()).or_default().push(FetchPartition {
-                partition: key.partition,
-                fetch_offset: *offset,
-                partition_max_bytes: self.settings.max_partition_fetch_bytes,
-                ..Default::default()
-            });
-        }
-        let topic = |(topic, partitions)| FetchTopic { topic, partitions, ..Default::default() };
-        FetchRequest {
-            replica_id: -1,
-            max_wait_ms: self.settings.fetch_max_wait_ms,
-            min_bytes: self.settings.fetch_min_bytes,
-            max_bytes: self.settings.fetch_max_bytes,
-            isolation_level: self.settings.read_committed.into(),
-            topics: topics.into_iter().map(topic).collect(),
-            rack_id: self.settings.rack.clone(),
-            ..Default::default()
-        }
-    }
-
-    /// Waits until a broker answers, at most until the deadline, and takes every answer that is there.
-    fn receive_fetches(&mut self, deadline_ms: i64) -> Result<Vec<ConsumerRecord>, Exception> {
-        let leaders: Vec<BrokerId> = self.in_flight.keys().copied().collect();
-        let mut waiting: Vec<(BrokerId, libc::pollfd)> = Vec::new();
-        for leader in leaders {
-            match self.network.connected(leader) {
-                Some(connection) => {
-                    let fd = connection.fd();
-                    waiting.push((leader, libc::pollfd { fd, events: libc::POLLIN, revents: 0 }));
-                }
-                None => self.give_up(leader),
-            }
-        }
-        let left = (deadline_ms - clock::monotonic_ms()).clamp(0, SLICE_MS) as i32;
-        let mut fds: Vec<libc::pollfd> = waiting.iter().map(|(_, fd)| *fd).collect();
-        // SAFETY: `fds` is a valid array of its length; the call writes `revents` only.
-        unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, left) };
-        let mut records = Vec::new();
-        for ((leader, _), fd) in waiting.into_iter().zip(fds) {
-            let Some(in_flight) = self.in_flight.get(&leader) else { continue };
-            if fd.revents == 0 {
-                if clock::monotonic_ms() > in_flight.deadline_ms {
-                    self.give_up(leader);
-                }
-                continue;
-            }
-            let (pending, timeout_ms) = (in_flight.pending, self.settings.client.request_timeout_ms);
-            let answer = match self.network.connected(leader) {
-                Some(connection) => connection.receive::<FetchRequest>(pending, timeout_ms).ok(),
-                None => None,
-            };
-            match answer {
-                Some(response) => {
-                    self.end_fetch(leader);
-                    self.take_fetched(response, &mut records)?;
-                }
-                None => self.give_up(leader),
-            }
-        }
-        Ok(records)
-    }
-
-    fn end_fetch(&mut self, leader: BrokerId) {
-        for key in self.in_flight.remove(&leader).map(|fetch| fetch.partitions).unwrap_or_default() {
-            if let Some(position) = self.positions.get_mut(&key) {
-                position.is_fetching = false;
-            }
-        }
-    }
-
-    fn give_up(&mut self, leader: BrokerId) {
-        self.end_fetch(leader);
-        self.network.disconnect(leader);
-        self.ask_for_metadata_soon();
-    }
-
-    fn take_fetched(
-        &mut self,
-        response: FetchResponse,
-        records: &mut Vec<ConsumerRecord>,
-    ) -> Result<(), Exception> {
-        for topic in response.responses {
-            for partition in topic.partition_responses {
-                let key = TopicPartition { topic: topic.topic.clone(), partition: partition.partition };
-                self.take_partition(key, partition, records)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn take_partition(
-        &mut self,
-        key: TopicPartition,
-        partition: FetchablePartitionResponse,
-        records: &mut Vec<ConsumerRecord>,
-    ) -> Result<(), Exception> {
-        let Some(position) = self.positions.get_mut(&key) else { return Ok(()) };
-        let Some(next) = position.next else { return Ok(()) };
-        match ErrorCode::from_code(partition.error_code) {
-            ErrorCode::None => {
-                position.next = Some(decode::records(&self.settings, &key, next, partition, records)?);
-            }
-            ErrorCode::OffsetOutOfRange => match self.settings.reset {
-                Reset::None => {
-                    return Err(Exception::new(
-                        "org.apache.kafka.clients.consumer.OffsetOutOfRangeException",
-                        format!(
-                            "Fetch position {next} is out of range for partition {key}, and no reset policy is configured"
-                        ),
-                    ));
-                }
-                _ => {
-                    position.start = self.settings.reset_start();
-                    position.next = None;
-                }
-            },
-            code @ ErrorCode::TopicAuthorizationFailed => {
-                let message = format!("Not authorized to access topics: [{}]", key.topic);
-                return Err(Exception::of_error(code, Some(&message)));
-            }
-            code @ ErrorCode::CorruptMessage => {
-                return Err(Exception::new(
-                    "org.apache.kafka.common.KafkaException",
-                    format!(
-                        "Encountered corrupt message when fetching offset {next} for topic-partition {key}"
-                    ),
-                )
-                .caused_by(Exception::of_error(code, None)));
-            }
-            _ => self.ask_for_metadata_soon(),
-        }
-        Ok(())
+    /// The bytes of keys and values are the caller's; this ends what is the consumer's: commits if it is told to
+    /// commit by itself, leaves the group, and closes the connections.
+    pub fn close(mut self) {
+        self.leave_group();
     }
 }
 
-fn no_offset(key: &TopicPartition) -> Exception {
-    Exception::new(
-        "org.apache.kafka.clients.consumer.NoOffsetForPartitionException",
-        format!("Undefined offset with no reset policy for partitions: [{key}]"),
-    )
+fn check_topic(topic: &MetadataResponseTopic) -> Result<(), Exception> {
+    match ErrorCode::from_code(topic.error_code) {
+        code @ ErrorCode::InvalidTopicException => {
+            Err(Exception::of_error(code, Some(&format!("Invalid topics: [{}]", topic.name))))
+        }
+        ErrorCode::TopicAuthorizationFailed => Err(offsets::unauthorized_topics(&[topic.name.to_string()])),
+        _ => Ok(()),
+    }
+}
+
+fn leaders_of(topic: &MetadataResponseTopic) -> Vec<Option<BrokerId>> {
+    let mut leaders = vec![None; topic.partitions.len()];
+    for partition in &topic.partitions {
+        let index = usize::try_from(partition.partition_index).unwrap_or(usize::MAX);
+        if let Some(leader) = leaders.get_mut(index) {
+            *leader = Some(partition.leader_id).filter(|leader| *leader >= 0);
+        }
+    }
+    leaders
+}
+
+fn leader_of(leaders: &Leaders, key: &TopicPartition) -> Option<BrokerId> {
+    let index = usize::try_from(key.partition).ok()?;
+    leaders.get(&key.topic)?.get(index).copied().flatten()
 }

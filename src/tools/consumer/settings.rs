@@ -2,6 +2,7 @@
 //! `ConsumerConfig`.
 
 use super::Start;
+use super::assignor::Assignor;
 use crate::config::Properties;
 use crate::tools::client::address::parse_bootstrap;
 use crate::tools::client::network::{bad_value, check_security, number};
@@ -15,47 +16,48 @@ const LOGGER: &str = "org.apache.kafka.clients.consumer.ConsumerConfig";
 /// Keys with an effect here.
 const USED: &[&str] = &[
     "allow.auto.create.topics",
+    "auto.commit.interval.ms",
     "auto.offset.reset",
     "bootstrap.servers",
     "check.crcs",
     "client.id",
     "client.rack",
+    "default.api.timeout.ms",
+    "enable.auto.commit",
     "exclude.internal.topics",
     "fetch.max.bytes",
     "fetch.max.wait.ms",
     "fetch.min.bytes",
     "group.id",
+    "group.instance.id",
+    "heartbeat.interval.ms",
     "isolation.level",
     "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "max.poll.records",
     "metadata.max.age.ms",
+    "partition.assignment.strategy",
     "request.timeout.ms",
     "retry.backoff.ms",
     "security.protocol",
+    "session.timeout.ms",
 ];
 
-/// Keys that Kafka's consumer knows and that make no difference to one without a group.
+/// Keys that Kafka's consumer knows and that make no difference to this one: names of Java classes, metrics, and
+/// sizes and times that the system chooses.
 const WITHOUT_EFFECT: &[&str] = &[
-    "auto.commit.interval.ms",
     "client.dns.lookup",
     "connections.max.idle.ms",
-    "default.api.timeout.ms",
-    "enable.auto.commit",
-    "group.instance.id",
-    "heartbeat.interval.ms",
     "interceptor.classes",
     "key.deserializer",
-    "max.poll.interval.ms",
-    "max.poll.records",
     "metric.reporters",
     "metrics.num.samples",
     "metrics.recording.level",
     "metrics.sample.window.ms",
-    "partition.assignment.strategy",
     "receive.buffer.bytes",
     "reconnect.backoff.max.ms",
     "reconnect.backoff.ms",
     "send.buffer.bytes",
-    "session.timeout.ms",
     "socket.connection.setup.timeout.max.ms",
     "socket.connection.setup.timeout.ms",
     "value.deserializer",
@@ -99,6 +101,33 @@ pub struct ConsumerSettings {
     pub allow_auto_create: bool,
     /// `exclude.internal.topics`: from patterns.
     pub exclude_internal: bool,
+    /// `max.poll.records`
+    pub max_poll_records: usize,
+    /// `default.api.timeout.ms`
+    pub api_timeout_ms: i64,
+    /// How it takes part in a group; `None` without `group.id`.
+    pub group: Option<GroupSettings>,
+}
+
+/// What a consumer is told about its group.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    /// `group.id`
+    pub id: ByteString,
+    /// `group.instance.id`: a static member (KIP-345).
+    pub instance_id: Option<ByteString>,
+    /// Without a heartbeat for so long, the coordinator takes the member for dead.
+    pub session_timeout_ms: i32,
+    /// `heartbeat.interval.ms`
+    pub heartbeat_interval_ms: i64,
+    /// Without a poll for so long, the member leaves; also the time that a rebalance may take.
+    pub max_poll_interval_ms: i32,
+    /// `partition.assignment.strategy`, the preferred one first.
+    pub assignors: Vec<Assignor>,
+    /// `enable.auto.commit`
+    pub auto_commit: bool,
+    /// `auto.commit.interval.ms`
+    pub auto_commit_interval_ms: i64,
 }
 
 impl ConsumerSettings {
@@ -123,10 +152,7 @@ impl ConsumerSettings {
                 return Err(bad_value("isolation.level", other, why));
             }
         };
-        let small = |key: &str, default: i64| -> Result<i32, Exception> {
-            let value = number(properties, key, default)?;
-            i32::try_from(value).map_err(|_| bad_value(key, &value.to_string(), "Not a number of type INT"))
-        };
+        let small = |key: &str, default: i64| small(properties, key, default);
         let group = properties.get("group.id");
         let client_id = match (properties.get("client.id").filter(|id| !id.is_empty()), group) {
             (Some(id), _) => id.to_string(),
@@ -156,6 +182,9 @@ impl ConsumerSettings {
             rack: properties.get("client.rack").unwrap_or_default().into(),
             allow_auto_create: is_true(properties, "allow.auto.create.topics", true),
             exclude_internal: is_true(properties, "exclude.internal.topics", true),
+            max_poll_records: usize::try_from(small("max.poll.records", 500)?).unwrap_or(1),
+            api_timeout_ms: number(properties, "default.api.timeout.ms", 60_000)?,
+            group: group.map(|id| group_settings(properties, id)).transpose()?,
         })
     }
 
@@ -163,6 +192,42 @@ impl ConsumerSettings {
     pub fn reset_start(&self) -> Start {
         if self.reset == Reset::Earliest { Start::Earliest } else { Start::Latest }
     }
+}
+
+fn small(properties: &Properties, key: &str, default: i64) -> Result<i32, Exception> {
+    let value = number(properties, key, default)?;
+    i32::try_from(value).map_err(|_| bad_value(key, &value.to_string(), "Not a number of type INT"))
+}
+
+fn group_settings(properties: &Properties, id: &str) -> Result<GroupSettings, Exception> {
+    let session_timeout_ms = small(properties, "session.timeout.ms", 10_000)?;
+    let heartbeat_interval_ms = number(properties, "heartbeat.interval.ms", 3_000)?;
+    if heartbeat_interval_ms >= i64::from(session_timeout_ms) {
+        let message = "Heartbeat must be set lower than the session timeout";
+        return Err(construction(Exception::illegal_argument(message)));
+    }
+    Ok(GroupSettings {
+        id: id.into(),
+        instance_id: properties.get("group.instance.id").map(ByteString::from),
+        session_timeout_ms,
+        heartbeat_interval_ms,
+        max_poll_interval_ms: small(properties, "max.poll.interval.ms", 300_000)?,
+        assignors: assignors(properties)?,
+        auto_commit: is_true(properties, "enable.auto.commit", true),
+        auto_commit_interval_ms: number(properties, "auto.commit.interval.ms", 5_000)?,
+    })
+}
+
+fn assignors(properties: &Properties) -> Result<Vec<Assignor>, Exception> {
+    const KEY: &str = "partition.assignment.strategy";
+    let Some(list) = properties.get(KEY) else { return Ok(vec![Assignor::Range]) };
+    let classes = list.split(',').map(str::trim).filter(|class| !class.is_empty());
+    classes
+        .map(|class| {
+            let why = "these tools share out partitions by RangeAssignor or RoundRobinAssignor only";
+            Assignor::of_class(class).ok_or_else(|| construction(bad_value(KEY, class, why)))
+        })
+        .collect()
 }
 
 fn construction(cause: Exception) -> Exception {

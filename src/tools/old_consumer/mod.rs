@@ -288,7 +288,7 @@ impl OldConsumer {
         self.owned = keys;
         if !places.is_empty() {
             let settings = self.fetch_settings(&brokers)?;
-            self.consumer = Some(Consumer::new(settings, Subscription::Assigned(places)));
+            self.consumer = Some(Consumer::new(settings, Subscription::Assigned(places))?);
         }
         Ok(None)
     }

@@ -52,8 +52,13 @@ pub struct Batch {
 
 impl Batch {
     /// The bytes for the wire, in the format of `magic`.
-    pub fn encode(&self, magic: i8, compression: Compression) -> Result<Bytes, BuildError> {
-        let mut options = BatchOptions { magic, compression, ..Default::default() };
+    pub fn encode(
+        &self,
+        magic: i8,
+        compression: Compression,
+        transactional: bool,
+    ) -> Result<Bytes, BuildError> {
+        let mut options = BatchOptions { magic, compression, transactional, ..Default::default() };
         if let Some(sequenced) = self.sequenced {
             options.producer_id = sequenced.producer_id;
             options.producer_epoch = sequenced.producer_epoch;

@@ -2,21 +2,26 @@
 //! partition, one thread sends them to the leaders and tells each record how it ended.
 
 mod accumulator;
+mod meter;
 mod murmur2;
 mod sender;
 pub mod settings;
+mod transactions;
 
 pub use settings::{Partitioner, ProducerSettings};
 
 use super::exception::Exception;
+use super::metrics::Metrics;
 use crate::common::{ErrorCode, Offset, clock, random};
 use accumulator::{Accumulator, PendingRecord};
 use bytes::Bytes;
 use bytestring::ByteString;
+use meter::Meter;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use transactions::Transactions;
 
 /// A record to be sent.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +34,8 @@ pub struct ProducerRecord {
     pub key: Option<Bytes>,
     /// Value.
     pub value: Option<Bytes>,
+    /// Milliseconds since 1970; `None`: now.
+    pub timestamp_ms: Option<i64>,
 }
 
 /// Where a record came to stand.
@@ -63,17 +70,32 @@ struct State {
     /// By topic: whose turn it is.
     turns: HashMap<ByteString, u64>,
     is_closing: bool,
+    /// True while somebody waits for everything to be answered.
+    is_flushing: bool,
+    /// True while batches are with the sending thread.
+    is_sending: bool,
 }
 
 struct Shared {
     settings: ProducerSettings,
     state: Mutex<State>,
     changed: Condvar,
+    /// With a `transactional.id`. Locked after `state`, if both are.
+    transactions: Option<Mutex<Transactions>>,
+    meter: Mutex<Meter>,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn transactions(&self) -> Option<MutexGuard<'_, Transactions>> {
+        self.transactions.as_ref().map(|all| all.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -92,8 +114,18 @@ impl Producer {
             sticky: HashMap::new(),
             turns: HashMap::new(),
             is_closing: false,
+            is_flushing: false,
+            is_sending: false,
         };
-        let shared = Arc::new(Shared { settings, state: Mutex::new(state), changed: Condvar::new() });
+        let id = settings.transactional_id.clone();
+        let transactions = id.map(|id| Mutex::new(Transactions::new(id, &settings)));
+        let shared = Arc::new(Shared {
+            settings,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            transactions,
+            meter: Mutex::new(Meter::new()),
+        });
         let for_sender = shared.clone();
         let sender = std::thread::spawn(move || sender::run(&for_sender));
         Producer { shared, sender: Mutex::new(Some(sender)) }
@@ -150,7 +182,7 @@ impl Producer {
             Err(exception) => return Err((exception, callback)),
         };
         let pending = PendingRecord {
-            timestamp_ms: clock::now_ms(),
+            timestamp_ms: record.timestamp_ms.unwrap_or_else(clock::now_ms),
             key: record.key,
             value: record.value,
             size,
@@ -204,7 +236,55 @@ impl Producer {
 
     /// True if nothing can be sent outside of a transaction.
     pub fn is_transactional(&self) -> bool {
-        self.shared.settings.is_transactional
+        self.shared.settings.transactional_id.is_some()
+    }
+
+    /// What the producer measured.
+    pub fn metrics(&self) -> Metrics {
+        let settings = &self.shared.settings;
+        let free = settings.buffer_memory - self.shared.lock().accumulator.bytes();
+        self.shared.meter().table(&settings.client.client_id, (free, settings.buffer_memory))
+    }
+
+    /// Waits until everything that was sent is answered.
+    pub fn flush(&self) {
+        let mut state = self.shared.lock();
+        state.is_flushing = true;
+        self.shared.changed.notify_all();
+        while !state.accumulator.is_empty() || state.is_sending {
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.is_flushing = false;
+    }
+
+    fn with_transactions<T>(
+        &self,
+        act: impl FnOnce(&mut Transactions) -> Result<T, Exception>,
+    ) -> Result<T, Exception> {
+        match self.shared.transactions() {
+            Some(mut transactions) => act(&mut transactions),
+            None => Err(Exception::new(
+                "java.lang.IllegalStateException",
+                "Cannot use transactional methods without enabling transactions by setting the transactional.id \
+                 configuration property",
+            )),
+        }
+    }
+
+    /// Fences older producers of the same `transactional.id`. To be called once, before the first transaction.
+    pub fn init_transactions(&self) -> Result<(), Exception> {
+        self.with_transactions(Transactions::init)
+    }
+
+    /// Opens a transaction.
+    pub fn begin_transaction(&self) -> Result<(), Exception> {
+        self.with_transactions(Transactions::begin)
+    }
+
+    /// Sends what waits, and commits. Fails if a record of the transaction failed.
+    pub fn commit_transaction(&self) -> Result<(), Exception> {
+        self.flush();
+        self.with_transactions(|transactions| transactions.end(true))
     }
 
     /// Sends what waits, and ends. Later calls do nothing.

@@ -9,7 +9,7 @@ use crate::protocol::ApiKey;
 use crate::protocol::messages::init_producer_id::InitProducerIdRequest;
 use crate::protocol::messages::metadata::{MetadataResponse, MetadataResponseTopic};
 use crate::protocol::messages::produce::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData,
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
 };
 use crate::tools::client::connection::Pending;
 use crate::tools::client::topic_errors::warn_of_topic_errors;
@@ -49,6 +49,20 @@ struct Sender<'a> {
     metadata_requests: u64,
 }
 
+/// Why a request did not go out.
+enum Refusal {
+    /// The connection broke: the batches are tried again.
+    ForNow,
+    /// The transaction is spoiled.
+    ForGood(Exception),
+}
+
+impl From<CallError> for Refusal {
+    fn from(_: CallError) -> Refusal {
+        Refusal::ForNow
+    }
+}
+
 /// What the state asks of the thread.
 struct Work {
     wanted: Vec<ByteString>,
@@ -68,7 +82,7 @@ impl Sender<'_> {
                 batch.topic,
                 batch.partition
             );
-            finish(batch.records, |_| Err(Exception::timeout(text.clone())));
+            self.fail(batch, &Exception::timeout(text));
         }
         if !work.wanted.is_empty() {
             self.update_metadata(&work.wanted);
@@ -80,6 +94,9 @@ impl Sender<'_> {
     fn wait_for_work(&mut self) -> Option<Work> {
         let settings = &self.shared.settings;
         let mut state = self.shared.lock();
+        if std::mem::take(&mut state.is_sending) {
+            self.shared.changed.notify_all();
+        }
         loop {
             let now = clock::monotonic_ms();
             if state.is_closing && state.accumulator.is_empty() {
@@ -89,6 +106,7 @@ impl Sender<'_> {
             let wanted = self.wanted_topics(&state, now);
             let by_leader = take_ready(&mut state, now, settings.max_request_size);
             if !expired.is_empty() || !wanted.is_empty() || !by_leader.is_empty() {
+                state.is_sending = !by_leader.is_empty() || !expired.is_empty();
                 self.shared.changed.notify_all();
                 return Some(Work { wanted, by_leader, expired });
             }
@@ -109,9 +127,10 @@ impl Sender<'_> {
             .filter(|(_, topic)| matches!(topic, TopicState::Wanted))
             .map(|(name, _)| name);
         let mut wanted: Vec<ByteString> = is_wanted.cloned().collect();
-        let lacks_leader = state
-            .accumulator
-            .waits_for_leader(now_ms, state.is_closing, |batch| leader_of(&state.topics, batch).is_some());
+        let lacks_leader =
+            state.accumulator.waits_for_leader(now_ms, state.is_closing || state.is_flushing, |batch| {
+                leader_of(&state.topics, batch).is_some()
+            });
         if lacks_leader {
             wanted.extend(state.topics.keys().cloned());
             wanted.sort();
@@ -143,7 +162,7 @@ impl Sender<'_> {
     }
 
     fn produce(&mut self, by_leader: BTreeMap<BrokerId, Vec<Batch>>) {
-        let mut sent: Vec<(BrokerId, Vec<Batch>, Result<Pending, CallError>)> = Vec::new();
+        let mut sent: Vec<(BrokerId, Vec<Batch>, Result<Pending, Refusal>)> = Vec::new();
         for (leader, mut batches) in by_leader {
             let pending = self.send(leader, &mut batches);
             sent.push((leader, batches, pending));
@@ -157,12 +176,17 @@ impl Sender<'_> {
                 continue;
             }
             let timeout_ms = self.shared.settings.client.request_timeout_ms;
+            let sent_ms = clock::monotonic_ms();
             let answer = pending.and_then(|pending| match self.network.connected(leader) {
-                Some(connection) => connection.receive::<ProduceRequest>(pending, timeout_ms),
-                None => Err(CallError::TimedOut),
+                Some(connection) => Ok(connection.receive::<ProduceRequest>(pending, timeout_ms)?),
+                None => Err(Refusal::ForNow),
             });
             match answer {
+                Err(Refusal::ForGood(exception)) => {
+                    batches.into_iter().for_each(|batch| self.fail(batch, &exception));
+                }
                 Ok(response) => {
+                    self.measure_request(&batches, clock::monotonic_ms() - sent_ms, &response);
                     let mut answers: HashMap<(ByteString, i32), PartitionProduceResponse> = HashMap::new();
                     for topic in response.responses {
                         for partition in topic.partition_responses {
@@ -174,7 +198,7 @@ impl Sender<'_> {
                         self.complete(batch, answer);
                     }
                 }
-                Err(_) => {
+                Err(Refusal::ForNow) => {
                     self.network.disconnect(leader);
                     self.forget_leader(leader);
                     for batch in batches {
@@ -185,16 +209,39 @@ impl Sender<'_> {
         }
     }
 
+    fn measure_request(&self, batches: &[Batch], latency_ms: i64, response: &ProduceResponse) {
+        let mut meter = self.shared.meter();
+        meter.latency_ms.record(latency_ms as f64);
+        meter.throttle_ms.record(f64::from(response.throttle_time_ms));
+        meter
+            .records_per_request
+            .record(batches.iter().map(|batch| batch.records.len()).sum::<usize>() as f64);
+        let now = clock::monotonic_ms();
+        for batch in batches {
+            meter.queue_ms.record((now - latency_ms - batch.created_ms).max(0) as f64);
+            meter.batch_size.record(batch.size as f64);
+            let largest = batch.records.iter().map(|record| record.size).max().unwrap_or(0);
+            meter.record_size.record(largest as f64);
+            let topic = meter.topic(&batch.topic);
+            topic.sent += batch.records.len() as i64;
+            topic.bytes += batch.size as i64;
+        }
+    }
+
     /// Encodes and sends the batches of one leader.
-    fn send(&mut self, leader: BrokerId, batches: &mut [Batch]) -> Result<Pending, CallError> {
+    fn send(&mut self, leader: BrokerId, batches: &mut [Batch]) -> Result<Pending, Refusal> {
         let settings = &self.shared.settings;
-        if settings.is_idempotent && self.identity.is_none() {
+        if let Some(mut transactions) = self.shared.transactions() {
+            let of_batch = |batch: &Batch| (batch.topic.clone(), batch.partition);
+            self.identity = transactions.identity;
+            transactions.add(batches.iter().map(of_batch).collect()).map_err(Refusal::ForGood)?;
+        } else if settings.is_idempotent && self.identity.is_none() {
             self.identity = Some(self.request_identity()?);
         }
         let deadline_ms = clock::monotonic_ms() + settings.client.request_timeout_ms;
         let version = match self.network.node(leader, deadline_ms) {
             Some(connection) => connection.version_of(ApiKey::Produce)?,
-            None => return Err(CallError::TimedOut),
+            None => return Err(CallError::TimedOut.into()),
         };
         let magic = match version {
             0 | 1 => 0,
@@ -211,24 +258,29 @@ impl Sender<'_> {
                     base_sequence: *next,
                 });
             }
-            let records = batch.encode(magic, settings.compression).map_err(|error| {
-                CallError::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, error.to_string()))
-            })?;
+            let records = batch
+                .encode(magic, settings.compression, settings.transactional_id.is_some())
+                .map_err(|error| {
+                    Refusal::ForGood(Exception::new(
+                        "org.apache.kafka.common.KafkaException",
+                        error.to_string(),
+                    ))
+                })?;
             let data =
                 PartitionProduceData { index: batch.partition, records: Some(records), ..Default::default() };
             topics.entry(batch.topic.clone()).or_default().push(data);
         }
         let topic = |(name, partition_data)| TopicProduceData { name, partition_data, ..Default::default() };
         let request = ProduceRequest {
-            transactional_id: None,
+            transactional_id: settings.transactional_id.clone(),
             acks: settings.acks,
             timeout_ms: i32::try_from(settings.client.request_timeout_ms).unwrap_or(i32::MAX),
             topic_data: topics.into_iter().map(topic).collect(),
             ..Default::default()
         };
         match self.network.node(leader, deadline_ms) {
-            Some(connection) => connection.send(&request),
-            None => Err(CallError::TimedOut),
+            Some(connection) => Ok(connection.send(&request)?),
+            None => Err(CallError::TimedOut.into()),
         }
     }
 
@@ -269,6 +321,7 @@ impl Sender<'_> {
             return;
         }
         if code == ErrorCode::MessageTooLarge && batch.records.len() > 1 {
+            self.shared.meter().splits += 1;
             let mut state = self.shared.lock();
             return state.accumulator.put_back(batch.split().into_iter());
         }
@@ -288,6 +341,15 @@ impl Sender<'_> {
             ),
             _ => Exception::of_error(code, message),
         };
+        self.fail(batch, &exception);
+    }
+
+    /// Ends a batch, and with it the transaction that it belongs to.
+    fn fail(&self, batch: Batch, exception: &Exception) {
+        if let Some(mut transactions) = self.shared.transactions() {
+            transactions.failure.get_or_insert_with(|| exception.clone());
+        }
+        self.shared.meter().topic(&batch.topic).failed += batch.records.len() as i64;
         finish(batch.records, |_| Err(exception.clone()));
     }
 
@@ -304,6 +366,7 @@ impl Sender<'_> {
             code.name()
         );
         log(Level::Warn, &text, LOGGER);
+        self.shared.meter().topic(&batch.topic).retried += batch.records.len() as i64;
         batch.attempts += 1;
         batch.not_before_ms = clock::monotonic_ms() + settings.client.retry_backoff_ms;
         self.shared.lock().accumulator.put_back([batch].into_iter());
@@ -353,9 +416,10 @@ fn leader_of(topics: &HashMap<ByteString, TopicState>, batch: &Batch) -> Option<
 
 /// Batches that are due, by leader, each request within `max_request_size`.
 fn take_ready(state: &mut State, now_ms: i64, max_request_size: i64) -> BTreeMap<BrokerId, Vec<Batch>> {
-    let State { topics, accumulator, is_closing, .. } = state;
+    let is_urgent = state.is_closing || state.is_flushing;
+    let State { topics, accumulator, .. } = state;
     let mut sizes: HashMap<BrokerId, i64> = HashMap::new();
-    let batches = accumulator.drain(now_ms, *is_closing, |batch| {
+    let batches = accumulator.drain(now_ms, is_urgent, |batch| {
         let Some(leader) = leader_of(topics, batch) else { return false };
         let size = sizes.entry(leader).or_insert(0);
         if *size > 0 && *size + batch.size as i64 > max_request_size {

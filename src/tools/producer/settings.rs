@@ -8,6 +8,7 @@ use crate::tools::client::network::{bad_value, check_security, number};
 use crate::tools::client::{ClientKind, Settings, definitions};
 use crate::tools::exception::Exception;
 use crate::tools::output::{Level, log};
+use bytestring::ByteString;
 
 const LOGGER: &str = "org.apache.kafka.clients.producer.ProducerConfig";
 
@@ -82,8 +83,10 @@ pub struct ProducerSettings {
     pub max_request_size: i64,
     /// Exactly once per partition and session (KIP-98).
     pub is_idempotent: bool,
-    /// `transactional.id` is set: then nothing is sent before `initTransactions`, which the tools never call.
-    pub is_transactional: bool,
+    /// `transactional.id`: then nothing is sent outside of a transaction.
+    pub transactional_id: Option<ByteString>,
+    /// `transaction.timeout.ms`
+    pub transaction_timeout_ms: i32,
     /// How partitions are chosen.
     pub partitioner: Partitioner,
 }
@@ -113,8 +116,10 @@ impl ProducerSettings {
         definitions::check(properties, definitions::PRODUCER, construction)?;
         let retries = number(properties, "retries", i64::from(i32::MAX))?;
         let partitioner = partitioner(properties)?;
-        let is_transactional = properties.get("transactional.id").is_some();
-        check_idempotence(properties, is_idempotent || is_transactional, acks, retries)?;
+        let transactional_id = properties.get("transactional.id").map(ByteString::from);
+        let is_idempotent = is_idempotent || transactional_id.is_some();
+        check_idempotence(properties, is_idempotent, acks, retries)?;
+        let acks = if is_idempotent { -1 } else { acks };
         check_security(properties).map_err(construction)?;
         let linger_ms = number(properties, "linger.ms", 0)?;
         let request_timeout_ms = number(properties, "request.timeout.ms", 30_000)?;
@@ -146,7 +151,9 @@ impl ProducerSettings {
             buffer_memory: number(properties, "buffer.memory", 33_554_432)?,
             max_request_size: number(properties, "max.request.size", 1_048_576)?,
             is_idempotent,
-            is_transactional,
+            transactional_id,
+            transaction_timeout_ms: i32::try_from(number(properties, "transaction.timeout.ms", 60_000)?)
+                .unwrap_or(i32::MAX),
             partitioner,
         })
     }

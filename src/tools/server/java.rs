@@ -11,6 +11,14 @@ const ZOOKEEPER: &str = "org.apache.zookeeper.";
 /// Kafka's shell, and ZooKeeper's own that it extends.
 const SHELL: (&str, &str) =
     ("org.apache.zookeeper.ZooKeeperMainWithTlsSupportForKafka", "org.apache.zookeeper.ZooKeeperMain");
+/// Classes of Kafka 2.8.2 that its scripts name and that are no commands of ours.
+const ELSEWHERE: &[&str] = &[
+    "kafka.tools.ClusterTool",
+    "kafka.tools.MirrorMaker",
+    "kafka.tools.ReplicaVerificationTool",
+    "kafka.tools.StorageTool",
+    "kafka.tools.StreamsResetter",
+];
 /// Heap of a command that says nothing about it.
 const HEAP: &str = "-Xmx256M";
 
@@ -70,7 +78,8 @@ fn cannot(class: &str, why: &str) -> Stop {
     err_line!("Error: Could not find or load main class {class}");
     err_line!("Caused by: java.lang.ClassNotFoundException: {class}");
     let is_apache =
-        ["kafka.admin.", "org.apache.kafka.", ZOOKEEPER].iter().any(|start| class.starts_with(start));
+        ["kafka.admin.", "org.apache.kafka.", ZOOKEEPER].iter().any(|start| class.starts_with(start))
+            || ELSEWHERE.contains(&class);
     if is_apache {
         err_line!("kafka-run-class.sh: {class} is no command of this installation, and {why}");
     }

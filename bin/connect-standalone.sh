@@ -1,0 +1,4 @@
+#!/bin/sh
+daemon=
+[ "$1" = -daemon ] && { daemon=-daemon; shift; }
+exec "$(dirname "$0")/kafka-run-class.sh" $daemon -name connectStandalone org.apache.kafka.connect.cli.ConnectStandalone "$@"
