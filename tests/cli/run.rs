@@ -70,7 +70,8 @@ impl Call<'_> {
         Ran { stdout: stdout.text(), stderr: stderr.text(), exit }
     }
 
-    fn command(&self) -> Command {
+    /// A shell with the command, in the surroundings of the call.
+    pub fn command(&self) -> Command {
         let binaries = Path::new(env!("CARGO_BIN_EXE_kafka-tools")).parent().expect("a folder");
         let path = std::env::var("PATH").unwrap_or_default();
         let mut command = Command::new("bash");

@@ -33,10 +33,16 @@ pub struct Stage {
     /// The scenario that runs, and how many lines of its setup were done.
     scenario: String,
     setup_done: usize,
+    /// Commands of the setup that run beside the cases.
+    background: Vec<(String, Child)>,
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        for (_, child) in &mut self.background {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
         for broker in &mut self.brokers {
             if let AnyBroker::Process { child: Some(child), .. } = broker {
                 let _ = child.kill();
@@ -57,6 +63,7 @@ impl Stage {
             is_whole: false,
             scenario: String::new(),
             setup_done: 0,
+            background: Vec::new(),
         };
         let nobody = || format!("127.0.0.1:{}", free_port());
         let (dead, dead_zk, zk, broker_1) = (nobody(), nobody(), nobody(), nobody());
@@ -80,6 +87,11 @@ impl Stage {
     /// `APACHE_KAFKA_JARS` names a folder with its jars (that proves the tools alone). What a scenario sets up is put
     /// on broker 1 alone if there is no other.
     pub fn cluster(count: usize) -> Stage {
+        Stage::cluster_with(count, &[])
+    }
+
+    /// The same with settings of our own brokers.
+    pub fn cluster_with(count: usize, settings: &[(&str, &str)]) -> Stage {
         let mut stage = Stage::empty();
         let zookeeper = ZooKeeper::start();
         stage.set("ZK", zookeeper.address());
@@ -90,7 +102,7 @@ impl Stage {
         for id in 1..=count {
             let broker = match &jars {
                 Some(jars) => apache(jars, id, &zookeeper.address(), &stage.dir),
-                None => own(id, &zookeeper.address(), stage.is_whole),
+                None => own(id, &zookeeper.address(), stage.is_whole, settings),
             };
             stage.set(&format!("BROKER{id}"), broker.address());
             stage.set(&format!("LOGDIR{id}"), broker.log_dir());
@@ -215,6 +227,21 @@ impl Stage {
                 // Some helpers failed when the goldens were captured, too.
                 eprintln!("setup {command}: {ran:?}");
             }
+        } else if let Some(command) = step.strip_prefix("& ") {
+            self.start_background(command, version);
+        } else if let Some(name) = step.strip_prefix("# SIGTERM sent to the background command ") {
+            self.end_background(name);
+        } else if step.starts_with("# it was killed (SIGKILL)") {
+            wait_for("the first record of the transaction", || {
+                let offset = self.help(
+                    "kafka-run-class.sh kafka.tools.GetOffsetShell --broker-list {BROKER1} --topic ta",
+                    "2.8.2",
+                );
+                (!offset.stdout.starts_with("ta:0:0") && offset.exit == "0").then_some(())
+            });
+            let (_, mut child) = self.background.pop().expect("a background command");
+            child.kill().expect("own child");
+            child.wait().expect("own child");
         } else if step.starts_with("# broker 3 stopped") {
             self.brokers[2].stop();
         } else if step.starts_with("# broker 3 started") {
@@ -225,6 +252,36 @@ impl Stage {
         } else {
             panic!("setup step not understood: {step}");
         }
+    }
+
+    fn start_background(&mut self, command: &str, version: &str) {
+        // Not a shell of its own: signals go to the command.
+        let alone = format!("exec {}", self.bind(command));
+        let dir = self.dir.path();
+        let call = Call { command: &alone, dir, version, stdin: None, terminate: None, terminal: false };
+        let mut process = call.command();
+        process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = process.spawn();
+        self.background.push((command.to_string(), child.expect("bash runs")));
+    }
+
+    /// Ends the background command that has `name` for its group or client id.
+    fn end_background(&mut self, name: &str) {
+        let is_meant = |command: &str| {
+            command.contains(&format!("client.id={name}"))
+                || command.ends_with(&format!("--group {name}"))
+                || command.contains(&format!("--group {name} "))
+        };
+        let at = self.background.iter().position(|(command, _)| is_meant(command));
+        let (_, mut child) = self.background.remove(at.expect("a command of that name"));
+        if let Some(status) = child.try_wait().expect("own child") {
+            return eprintln!("background command {name} ended before: {status}");
+        }
+        let pid = i32::try_from(child.id()).expect("a pid");
+        // SAFETY: kill only sends a signal; the pid is our own child, not yet waited for.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        let status = child.wait().expect("own child");
+        assert_eq!(status.code(), Some(143), "background command {name}");
     }
 
     /// A broker from the file that an earlier case left.
@@ -278,7 +335,18 @@ impl Stage {
         if self.is_whole {
             return command.to_string();
         }
-        command.replace("1:2:3,2:3:1", "1,1").replace("--replica-assignment 1:2:3", "--replica-assignment 1")
+        [
+            ("1:2:3,2:3:1,3:1:2", "1,1,1"),
+            ("1:2:3,2:3:1", "1,1"),
+            ("1:2,2:3", "1,1"),
+            ("1:2:3", "1"),
+            ("1:2", "1"),
+        ]
+        .into_iter()
+        .fold(command.to_string(), |command, (whole, alone)| {
+            let option = "--replica-assignment ";
+            command.replace(&format!("{option}{whole}"), &format!("{option}{alone}"))
+        })
     }
 
     /// Waits until the first broker knows a leader of every partition.
@@ -311,21 +379,22 @@ fn preallocated(command: &str, run: impl FnOnce() -> Ran) -> Ran {
     ran
 }
 
-fn own(id: usize, zookeeper: &str, is_whole: bool) -> AnyBroker {
+fn own(id: usize, zookeeper: &str, is_whole: bool, more: &[(&str, &str)]) -> AnyBroker {
     let replicas = if is_whole { "3" } else { "1" };
     let own = [
         ("broker.id", ["1", "2", "3"][id - 1]),
         ("offsets.topic.replication.factor", replicas),
         ("transaction.state.log.replication.factor", replicas),
+        ("transaction.state.log.min.isr", if is_whole { "2" } else { "1" }),
     ];
-    let settings: Vec<(&str, &str)> = SETTINGS.iter().copied().chain(own).collect();
+    let settings: Vec<(&str, &str)> =
+        SETTINGS.iter().copied().chain(own).chain(more.iter().copied()).collect();
     AnyBroker::Own(Box::new(Broker::start(zookeeper, &settings)))
 }
 
 const SETTINGS: &[(&str, &str)] = &[
     ("offsets.topic.num.partitions", "4"),
     ("transaction.state.log.num.partitions", "2"),
-    ("transaction.state.log.min.isr", "2"),
     ("group.initial.rebalance.delay.ms", "0"),
     ("zookeeper.session.timeout.ms", "6000"),
     ("auto.leader.rebalance.enable", "false"),
@@ -341,6 +410,7 @@ fn apache(jars: &str, id: usize, zookeeper: &str, dir: &TestDir) -> AnyBroker {
         ("zookeeper.connect", zookeeper.to_string()),
         ("offsets.topic.replication.factor", "3".to_string()),
         ("transaction.state.log.replication.factor", "3".to_string()),
+        ("transaction.state.log.min.isr", "2".to_string()),
     ];
     let mut properties = String::new();
     for (key, value) in own.iter().map(|(k, v)| (*k, v.as_str())).chain(SETTINGS.iter().copied()) {
