@@ -87,6 +87,12 @@ impl Admin {
         Ok((Arc::clone(dynamic.current()), ignored))
     }
 
+    /// Bytes per second that replication may take: a key that only this broker's own dynamic settings can have
+    /// (KIP-73). None: no bound.
+    pub fn replication_rate(&self, key: &str) -> Option<i64> {
+        self.dynamic().settings(Scope::Broker).get(key)?.trim().parse().ok()
+    }
+
     /// Name of the node of a scope.
     fn broker_entity(&self, scope: Scope) -> String {
         match scope {

@@ -5,7 +5,7 @@ use super::error::PartitionError;
 use super::fetch::PartitionSource;
 use super::fetcher::{Fetchers, Follow};
 use super::partition::{AppendSettings, Partition};
-use super::partition_machine::{Decision, IsrChange, LeadershipState, Role};
+use super::partition_machine::{Decision, IsrChange, LeadershipState};
 use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, TopicPartition, Uuid};
 use crate::config::{TimestampType, TopicConfig};
 use crate::metadata::MetadataCache;
@@ -263,15 +263,21 @@ impl ReplicaManager {
         let (mut removed, mut added) = (Vec::new(), Vec::new());
         for (name, _, _) in applied.iter().filter(|(_, _, result)| result.is_ok()) {
             let Some(partition) = self.find(&name.topic, name.partition) else { continue };
-            let (role, leader, leader_epoch) = partition.with_state(|state| {
-                (state.machine.role(), state.machine.leader(), state.machine.leader_epoch())
-            });
-            match role == Role::Follower && leader >= 0 {
-                true => added.push(Follow { partition, leader, leader_epoch }),
-                false => removed.push(name.clone()),
+            match Follow::of(partition) {
+                Some(follow) => added.push(follow),
+                None => removed.push(name.clone()),
             }
         }
         fetchers.change(&removed, added);
+    }
+
+    /// `num.replica.fetchers` from now on.
+    pub fn set_replica_fetchers(&self, count: i32) {
+        let _one_at_a_time = self.applying.lock().expect("no panic while decisions are applied");
+        let Some(fetchers) = self.fetchers.get() else { return };
+        if fetchers.set_count(count) {
+            fetchers.change(&[], self.all().into_iter().filter_map(Follow::of).collect());
+        }
     }
 
     fn stop_following_one(&self, name: &TopicPartition) {

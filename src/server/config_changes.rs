@@ -4,6 +4,7 @@ use super::cleaning::Cleaning;
 use crate::common::clock;
 use crate::config::{BrokerConfig, Scope};
 use crate::handlers::Broker;
+use crate::quota::replication::UNBOUNDED;
 use crate::zk::config_changes::ConfigChanges;
 use crate::zk::data::config_change::ConfigChange;
 use crate::zk::{ZkClient, paths};
@@ -78,6 +79,14 @@ pub async fn reload_broker(broker: &Broker, scope: Scope) {
             let topics = broker.replicas.topics();
             for (topic, config) in broker.admin.topic_configs(topics).await {
                 broker.replicas.set_topic_config(&topic, &config);
+            }
+            let rate = |key| broker.admin.replication_rate(key).unwrap_or(UNBOUNDED);
+            broker.replicas.quotas.leader.set_rate(rate("leader.replication.throttled.rate"));
+            broker.replicas.quotas.follower.set_rate(rate("follower.replication.throttled.rate"));
+            let replicas = Arc::clone(&broker.replicas);
+            let resized = move || replicas.set_replica_fetchers(config.num_replica_fetchers);
+            if let Err(failed) = tokio::task::spawn_blocking(resized).await {
+                error!(target: TARGET, "The number of replica fetchers could not be changed: {failed}");
             }
         }
         Err(failed) => error!(target: TARGET, "Cannot read the dynamic settings of this broker: {failed}"),

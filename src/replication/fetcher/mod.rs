@@ -15,6 +15,8 @@ pub mod session;
 pub mod truncation;
 
 use super::partition::Partition;
+use super::partition_machine::Role;
+use crate::common::java_hash::string_hash;
 use crate::common::{BrokerId, LeaderEpoch, TopicPartition};
 use crate::config::BrokerConfig;
 use crate::metadata::MetadataCache;
@@ -22,6 +24,7 @@ use crate::quota::replication::ReplicationQuota;
 use driver::{Command, Driver, FetcherName};
 use log::{error, info};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
@@ -37,6 +40,15 @@ pub struct Follow {
     pub leader: BrokerId,
     /// In which epoch.
     pub leader_epoch: LeaderEpoch,
+}
+
+impl Follow {
+    /// A partition as its machine stands; none if it does not follow anybody.
+    pub fn of(partition: Arc<Partition>) -> Option<Follow> {
+        let (role, leader, leader_epoch) = partition
+            .with_state(|state| (state.machine.role(), state.machine.leader(), state.machine.leader_epoch()));
+        (role == Role::Follower && leader >= 0).then_some(Follow { partition, leader, leader_epoch })
+    }
 }
 
 /// What fetchers share.
@@ -67,13 +79,27 @@ struct State {
 /// See the module.
 pub struct Fetchers {
     context: Arc<FetcherContext>,
+    /// `num.replica.fetchers`
+    count: AtomicI32,
     state: Mutex<State>,
 }
 
 impl Fetchers {
     /// Without partitions, without threads.
     pub fn new(context: FetcherContext) -> Fetchers {
-        Fetchers { context: Arc::new(context), state: Mutex::default() }
+        let count = AtomicI32::new(context.config.num_replica_fetchers);
+        Fetchers { context: Arc::new(context), count, state: Mutex::default() }
+    }
+
+    /// So many fetchers for each leader from now on. True if that is another number: then every partition has to be
+    /// given to its fetcher again.
+    pub fn set_count(&self, count: i32) -> bool {
+        let before = self.count.swap(count, Ordering::AcqRel);
+        if before != count {
+            info!(target: TARGET, "[ReplicaFetcherManager on broker {}] Resizing fetcher thread pool size from {before} to {count}",
+                self.context.config.broker_id);
+        }
+        before != count
     }
 
     /// Stops following some partitions, begins to follow others (in the leader epoch that they say). Does not wait: the
@@ -93,7 +119,10 @@ impl Fetchers {
         let mut by_fetcher: HashMap<FetcherName, Vec<Follow>> = HashMap::new();
         for follow in added {
             let name = &follow.partition.name;
-            let place = FetcherName { leader: follow.leader, number: self.number(name) };
+            let place = FetcherName {
+                leader: follow.leader,
+                number: fetcher_number(name, self.count.load(Ordering::Acquire)),
+            };
             if state.places.get(name) != Some(&place) {
                 state.remove(name);
             }
@@ -139,15 +168,6 @@ impl Fetchers {
         Ok(Fetcher { commands, partitions: 0, thread: Some(thread) })
     }
 
-    /// Which of the leader's fetchers a partition belongs to: as in Kafka, by the hash that Java gives its topic.
-    fn number(&self, name: &TopicPartition) -> u32 {
-        let fetchers = self.context.config.num_replica_fetchers.max(1);
-        let hash = name.topic.encode_utf16().fold(0i32, |h, c| h.wrapping_mul(31).wrapping_add(i32::from(c)));
-        let hash = hash.wrapping_mul(31).wrapping_add(name.partition);
-        // As Kafka's `Utils.abs`: the smallest number counts as 0.
-        (hash.checked_abs().unwrap_or(0) % fetchers) as u32
-    }
-
     /// Ends all fetchers and waits until they have: nothing is appended any more.
     pub fn stop(&self) {
         let mut state = self.lock();
@@ -179,6 +199,13 @@ impl State {
     }
 }
 
+/// Which of its leader's fetchers a partition belongs to: as in Kafka, by the hash that Java gives its topic.
+fn fetcher_number(name: &TopicPartition, fetchers: i32) -> u32 {
+    let hash = string_hash(&name.topic).wrapping_mul(31).wrapping_add(name.partition);
+    // As Kafka's `Utils.abs`: the smallest number counts as 0.
+    (hash.checked_abs().unwrap_or(0) % fetchers.max(1)) as u32
+}
+
 fn listed<'a>(names: impl Iterator<Item = &'a TopicPartition>) -> String {
     const SHOWN_MAX: usize = 50;
     let mut names: Vec<_> = names.map(TopicPartition::to_string).collect();
@@ -187,5 +214,19 @@ fn listed<'a>(names: impl Iterator<Item = &'a TopicPartition>) -> String {
     match more {
         0 => format!("Set({})", names.join(", ")),
         more => format!("Set({}, and {more} more)", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_belong_to_the_fetchers_that_kafka_gives_them() {
+        let known = [("test", 0, [0, 1, 6]), ("test", 1, [0, 2, 7]), ("__consumer_offsets", 49, [0, 1, 6])];
+        for (topic, partition, expected) in known {
+            let name = TopicPartition::new(topic, partition);
+            assert_eq!([1, 3, 8].map(|fetchers| fetcher_number(&name, fetchers)), expected, "{name}");
+        }
     }
 }
