@@ -133,7 +133,10 @@ impl Cluster {
         let leads = replica.leads;
         drop(replica);
         if leads {
-            self.check_leader(id, partition);
+            // One that hears so late that it is replaced already may lack what its successors committed.
+            if self.decided[&partition].epoch == decision.epoch {
+                self.check_leader(id, partition);
+            }
             self.commit(id, partition);
         }
         let broker = &mut self.brokers[id as usize];
