@@ -7,6 +7,7 @@ use crate::common::{LeaderEpoch, Offset, clock};
 use crate::replication::fetcher::messages::{Fetched, LogFailure, LogView};
 use crate::replication::partition_machine::Role;
 use crate::storage::{AppendFailure, FollowerRecords, Log, LogPosition, StorageError};
+use bytes::Bytes;
 use log::warn;
 
 const TARGET: &str = "kafka.server.ReplicaFetcherThread";
@@ -56,12 +57,15 @@ impl Partition {
     ) -> Result<LogView, LogFailure> {
         let records = FollowerRecords::check(fetched.records.clone());
         let records = records.map_err(|error| LogFailure::Rejected(error.to_string()))?;
+        let mut expected_end = fetched.fetch_offset;
         if let Some(first_offset) = self.begins_inside(leader_epoch, fetched, &records)? {
             // The leader's log starts inside a batch (DeleteRecords), and this one is empty.
             self.restart_as_follower(leader_epoch, first_offset)?;
             restarted();
+            expected_end = first_offset;
         }
-        self.change_as_follower(leader_epoch, |state, due| state.follow(fetched, &records, due))?;
+        let fetched = Fetched { fetch_offset: expected_end, records: Bytes::new(), ..*fetched };
+        self.change_as_follower(leader_epoch, |state, due| state.follow(&fetched, &records, due))?;
         self.flush_if_required();
         self.look_as_follower(leader_epoch)
     }
@@ -218,3 +222,6 @@ impl PartitionState {
         self.watches.mark_all(&mut due.wake);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,9 @@ impl<L: FollowerLog> FetcherMachine<L> {
             Err(LogFailure::Rejected(why)) => {
                 error!(target: TARGET, "{}Error while processing data for partition {name} at offset {}: {why}",
                     self.settings.ident, fetched.fetch_offset);
+                if let Ok(view) = entry.log.look(entry.leader_epoch) {
+                    entry.take(&view);
+                }
                 return self.delay(name, self.settings.backoff_ms, now_ms);
             }
             Err(failure) => return self.give_up(name, &failure),
