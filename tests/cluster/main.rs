@@ -6,4 +6,5 @@ mod support;
 mod disks;
 mod harness;
 mod kill;
+mod replicas;
 mod starts;

@@ -1,0 +1,248 @@
+//! Three brokers, three replicas: brokers are killed (SIGKILL), or stopped in order, while an idempotent producer writes
+//! with acks=all. At the end every acknowledged record is there once and in order, all replicas are in sync, and their
+//! logs are the same to the byte.
+//!
+//! `SEEDS` runs that many seeds (2), `OTTLA_SEED` is the first (1).
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest,
+};
+use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use kafka_protocol::messages::{BrokerId, ProduceRequest};
+use kafka_protocol::records::Compression;
+
+use crate::support::client::{
+    init_producer_id, produce_request, read_partition, topic_name, wait_until_ready,
+};
+use crate::support::{Broker, ProducerId, Rng, Wire, ZooKeeper, idempotent_batch, wait_for};
+
+const TOPIC: &str = "copied";
+const BROKERS: usize = 3;
+/// Answers after which the producer looks for the leader and sends again.
+const AGAIN: [i16; 8] = [3, 5, 6, 7, 19, 20, 56, 74];
+
+#[test]
+fn replicas_survive_kills_and_stay_the_same() {
+    let number = |variable: &str, default: u64| {
+        env::var(variable)
+            .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
+    };
+    let first = number("OTTLA_SEED", 1);
+    let zookeeper = ZooKeeper::start();
+    for seed in first..first + number("SEEDS", 2) {
+        println!("OTTLA_SEED={seed} SEEDS=1");
+        survive(&zookeeper, seed);
+    }
+}
+
+fn survive(zookeeper: &ZooKeeper, seed: u64) {
+    let mut rng = Rng::new(seed);
+    let chroot = format!("/seed-{seed}");
+    let protocol = rng.pick(&["2.8-IV1", "2.6", "2.0"]);
+    let segment_bytes = rng.pick(&["1073741824", "50000"]);
+    let start = |id: usize| {
+        let id = id.to_string();
+        let properties = [
+            ("broker.id", id.as_str()),
+            ("inter.broker.protocol.version", protocol),
+            ("log.message.format.version", protocol),
+            ("log.segment.bytes", segment_bytes),
+            ("min.insync.replicas", "2"),
+            ("replica.lag.time.max.ms", "3000"),
+            ("auto.leader.rebalance.enable", "false"),
+        ];
+        Broker::start(&format!("{}{chroot}", zookeeper.address()), &properties)
+    };
+    let mut brokers: Vec<Broker> = (0..BROKERS).map(start).collect();
+    create_topic(&brokers);
+    wait_for("all replicas in sync", || (in_sync(&brokers, TOPIC)? == BROKERS).then_some(()));
+    let progress = Progress::default();
+    let addresses: Vec<String> = brokers.iter().map(Broker::address).collect();
+    let id = init_producer_id(&mut brokers[0].connect());
+    let mut producer =
+        Producer { addresses, id, rng: Rng::new(rng.next()), sent: Vec::new(), acknowledged: 0 };
+    thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            let _end = SetOnDrop(&progress.ended);
+            producer.run(&progress);
+            producer
+        });
+        let _abandon = SetOnDrop(&progress.abandoned);
+        for _ in 0..rng.within(3..6) {
+            progress.wait_for_more(rng.within(1..100));
+            let victim = rng.within(0..BROKERS as u64) as usize;
+            if rng.within(0..4) == 0 {
+                brokers[victim].terminate();
+            } else {
+                brokers[victim].kill();
+                zookeeper.forget_broker(&chroot, victim as i32);
+            }
+            if rng.within(0..2) == 0 {
+                progress.wait_for_more(rng.within(1..100));
+            }
+            brokers[victim].start_again();
+        }
+        progress.wait_for_more(20);
+        progress.enough.store(true, Ordering::SeqCst);
+        let producer = running.join().expect("the producer's own message is above");
+        wait_for("all replicas in sync", || (in_sync(&brokers, TOPIC)? == BROKERS).then_some(()));
+        producer.check(&brokers);
+    });
+    wait_for("the same bytes in every log", || {
+        let logs: BTreeSet<Vec<u8>> = brokers.iter().map(log_bytes).collect();
+        (logs.len() == 1).then_some(())
+    });
+}
+
+fn create_topic(brokers: &[Broker]) {
+    let mut wire = brokers[0].connect();
+    wait_until_ready(&mut wire);
+    wait_for("all brokers in the metadata", || {
+        let response = wire.call(8, &MetadataRequest::default().with_topics(Some(Vec::new())));
+        (response.brokers.len() == BROKERS).then_some(())
+    });
+    let replicas = (0..BROKERS as i32).map(BrokerId).collect();
+    let assignment = CreatableReplicaAssignment::default().with_partition_index(0).with_broker_ids(replicas);
+    let topic = CreatableTopic::default()
+        .with_name(topic_name(TOPIC))
+        .with_num_partitions(-1)
+        .with_replication_factor(-1)
+        .with_assignments(vec![assignment]);
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
+    wait_for("the topic", || {
+        let controller =
+            wire.call(8, &MetadataRequest::default().with_topics(Some(Vec::new()))).controller_id.0;
+        let broker = brokers.get(usize::try_from(controller).ok()?)?;
+        let code = broker.connect().call(4, &request).topics[0].error_code;
+        // 36: made by the attempt before.
+        [0, 36].contains(&code).then_some(())
+    });
+}
+
+/// Leader and number of in-sync replicas, as the first broker that answers knows them.
+fn look_up(addresses: impl Iterator<Item = String>, topic: &str) -> Option<(i32, usize)> {
+    let topic = MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
+    let request =
+        MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(false);
+    addresses.filter_map(|address| Wire::try_connect(&address).ok()).find_map(|mut wire| {
+        let response = wire.try_call(8, &request).ok()?;
+        let partition = response.topics.first()?.partitions.first()?;
+        (partition.leader_id.0 >= 0).then_some((partition.leader_id.0, partition.isr_nodes.len()))
+    })
+}
+
+fn in_sync(brokers: &[Broker], topic: &str) -> Option<usize> {
+    Some(look_up(brokers.iter().map(Broker::address), topic)?.1)
+}
+
+/// The log of the partition, whatever its segments.
+fn log_bytes(broker: &Broker) -> Vec<u8> {
+    let directory = broker.log_dir().join(format!("{TOPIC}-0"));
+    let entries = fs::read_dir(directory).expect("the partition's directory");
+    let mut segments: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    segments.sort();
+    segments.iter().flat_map(|path| fs::read(path).expect("a segment")).collect()
+}
+
+/// What the two threads tell each other.
+#[derive(Default)]
+struct Progress {
+    acknowledged: AtomicU64,
+    enough: AtomicBool,
+    ended: AtomicBool,
+    /// The other thread has failed.
+    abandoned: AtomicBool,
+}
+
+impl Progress {
+    fn wait_for_more(&self, count: u64) {
+        let goal = self.acknowledged.load(Ordering::SeqCst) + count;
+        wait_for("acknowledgements", || {
+            assert!(!self.ended.load(Ordering::SeqCst), "the producer has ended");
+            (self.acknowledged.load(Ordering::SeqCst) >= goal).then_some(())
+        });
+    }
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// One idempotent producer, one batch under way. As it is alone on its topic, the offset of a record is its sequence
+/// number.
+struct Producer {
+    addresses: Vec<String>,
+    id: ProducerId,
+    rng: Rng,
+    sent: Vec<Bytes>,
+    acknowledged: usize,
+}
+
+impl Producer {
+    fn run(&mut self, progress: &Progress) {
+        while !(progress.enough.load(Ordering::SeqCst) && self.acknowledged == self.sent.len()) {
+            assert!(!progress.abandoned.load(Ordering::SeqCst), "the other thread has failed");
+            if let Some((leader, _)) = look_up(self.addresses.iter().cloned(), TOPIC)
+                && let Ok(wire) = Wire::try_connect(&self.addresses[leader as usize])
+            {
+                // An error is the end of this connection: the broker was killed, or does not lead.
+                let _ = self.run_connection(wire, progress);
+            }
+            // No synchronisation: only not to spin while there is no leader.
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn run_connection(&mut self, mut wire: Wire, progress: &Progress) -> io::Result<()> {
+        while !progress.abandoned.load(Ordering::SeqCst) {
+            if self.acknowledged == self.sent.len() {
+                if progress.enough.load(Ordering::SeqCst) {
+                    return Ok(());
+                }
+                for _ in 0..self.rng.within(1..20) {
+                    let padding = "x".repeat(self.rng.within(0..1500) as usize);
+                    self.sent.push(Bytes::from(format!("{} {padding}", self.sent.len())));
+                }
+            }
+            let base = self.acknowledged;
+            let sequence = i32::try_from(base).expect("few records");
+            // The same bytes each time: what is sent again must be told from what is new.
+            let batch = idempotent_batch(self.id, sequence, &self.sent[base..], Compression::None);
+            let response = wire.try_call::<ProduceRequest>(8, &produce_request(TOPIC, 0, batch))?;
+            let answer = &response.responses[0].partition_responses[0];
+            if AGAIN.contains(&answer.error_code) {
+                return Ok(());
+            }
+            assert_eq!(answer.error_code, 0, "produce of sequence {base}");
+            assert_eq!(answer.base_offset, base as i64, "acknowledged offset");
+            self.acknowledged = self.sent.len();
+            progress.acknowledged.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// The partition holds exactly what was sent.
+    fn check(&self, brokers: &[Broker]) {
+        let (leader, _) = look_up(self.addresses.iter().cloned(), TOPIC).expect("a leader");
+        let mut wire = brokers[leader as usize].connect();
+        let read = read_partition(&mut wire, 11, TOPIC, 0, 100_000);
+        assert_eq!(read.len(), self.sent.len(), "records");
+        for ((record, value), offset) in read.iter().zip(&self.sent).zip(0..) {
+            assert_eq!((record.offset, record.value.as_ref()), (offset, Some(value)));
+        }
+    }
+}
