@@ -10,6 +10,7 @@ pub mod configs;
 mod configs_io;
 mod error;
 pub mod log_dirs;
+pub mod quotas;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -20,7 +21,7 @@ pub use error::AdminError;
 pub use topics_io::CreatedTopic;
 
 use crate::common::topic_name;
-use crate::config::{BrokerConfig, ConfigError, DynamicBrokerConfig, Scope, TopicConfig};
+use crate::config::{BrokerConfig, ConfigError, DynamicBrokerConfig, Scope, TopicConfig, without_effect};
 use crate::zk::ZkClient;
 use bytestring::ByteString;
 use std::collections::{BTreeMap, HashMap};
@@ -91,6 +92,18 @@ impl Admin {
     /// (KIP-73). None: no bound.
     pub fn replication_rate(&self, key: &str) -> Option<i64> {
         self.dynamic().settings(Scope::Broker).get(key)?.trim().parse().ok()
+    }
+
+    /// The dynamic settings of a scope that do nothing in this release, and why.
+    pub fn settings_without_effect(&self, scope: Scope) -> Vec<(String, &'static str)> {
+        let dynamic = self.dynamic();
+        let names = dynamic.settings(scope).keys();
+        names.filter_map(|name| Some((name.clone(), without_effect(name)?))).collect()
+    }
+
+    /// True if a key is set dynamically.
+    pub fn has_setting(&self, scope: Scope, name: &str) -> bool {
+        self.dynamic().settings(scope).contains_key(name)
     }
 
     /// Name of the node of a scope.

@@ -155,6 +155,23 @@ impl DynamicBrokerConfig {
         (usable, errors)
     }
 
+    /// Whether settings of these names and values may be stored at all, for a broker that need not run.
+    pub fn validate_names(scope: Scope, proposed: &Settings) -> Result<(), ConfigError> {
+        validate_names(scope, proposed)
+    }
+
+    /// True for a key, with or without listener prefix, that holds a dynamic password.
+    pub fn is_password(name: &str) -> bool {
+        is_password(name)
+    }
+
+    /// The row of a key that can be set dynamically, with or without listener prefix.
+    pub fn key(name: &str) -> Option<&'static KeyDef> {
+        let throttle = || def::dynamic::DYNAMIC_ONLY.iter().find(|key| key.name == name);
+        let base = listener_base_name(name).unwrap_or(name);
+        dynamic_key(base).filter(|key| key.update != Update::ReadOnly).or_else(throttle)
+    }
+
     fn combined(&self) -> Result<BrokerConfig, Vec<ConfigError>> {
         if self.cluster.is_empty() && self.broker.is_empty() {
             return Ok((*self.file).clone());

@@ -25,4 +25,5 @@ pub use error::{ConfigError, Exception};
 pub use ibp::IbpVersion;
 pub use properties::Properties;
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig, validate_topic_overrides};
-pub use value::{FromValue, HIDDEN, Password, Value, double_text};
+pub use value::{FromValue, HIDDEN, Password, Value, double_text, parse_double};
+pub use warn::without_effect;

@@ -185,7 +185,7 @@ pub fn split_list(text: &str) -> Vec<String> {
 }
 
 /// Java's `Double.parseDouble`, without hexadecimal floats.
-fn parse_double(text: &str) -> Option<f64> {
+pub fn parse_double(text: &str) -> Option<f64> {
     let (sign, rest) = match text.as_bytes().first()? {
         b'-' => (-1.0, &text[1..]),
         b'+' => (1.0, &text[1..]),

@@ -3,6 +3,7 @@
 use super::broker::ConfigWarning;
 use super::def::{self, Effect, KeyDef};
 use super::properties::Properties;
+use super::synonyms::dynamic_key;
 
 /// Keys of plug-ins that ship with Kafka, which `KafkaConfig` does not list.
 const PLUGIN_KEYS: &[&str] = &["super.users", "allow.everyone.if.no.acl.found", "config.providers"];
@@ -19,7 +20,7 @@ pub(super) fn warnings(properties: &Properties) -> Vec<ConfigWarning> {
     for (name, value) in properties.iter() {
         match def::broker_key(name).or_else(|| def::listener_key(name)) {
             Some(key) => {
-                if let Some(why) = without_effect(key) {
+                if let Some(why) = why_without_effect(key) {
                     warn(name, format!("The configuration '{name}' {why}"));
                 }
             }
@@ -43,7 +44,12 @@ pub(super) fn warnings(properties: &Properties) -> Vec<ConfigWarning> {
     warnings
 }
 
-fn without_effect(key: &KeyDef) -> Option<&'static str> {
+/// Why a dynamic setting does nothing; `None` if it does something, or nobody knows the key.
+pub fn without_effect(name: &str) -> Option<&'static str> {
+    dynamic_key(name).and_then(why_without_effect)
+}
+
+fn why_without_effect(key: &KeyDef) -> Option<&'static str> {
     match key.effect {
         Effect::Now | Effect::Refused => None,
         Effect::Later => Some("has no effect in this release yet."),

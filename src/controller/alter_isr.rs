@@ -108,5 +108,6 @@ impl Machine {
         let partitions: Vec<_> = results.keys().cloned().collect();
         self.send_update_metadata(&everybody, &partitions);
         self.reply(Reply::AlterIsr(Ok(results.into_iter().collect())));
+        partitions.iter().for_each(|tp| self.isr_changed(tp));
     }
 }

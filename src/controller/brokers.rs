@@ -94,6 +94,7 @@ impl Machine {
             // Everything that the broker hosts; it starts its high watermark checkpoints by this.
             step(move |m| m.move_replicas(replicas, ReplicaState::Online)),
             step(|m| m.trigger_online(None)),
+            step(move |m| m.resume_reassignments_to(&started)),
             step(move |m| m.resume_deletions(to_delete)),
         ]);
     }

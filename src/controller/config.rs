@@ -54,6 +54,8 @@ pub struct ControllerConfig {
     pub versions: ControlVersions,
     /// Topics get ids (from `inter.broker.protocol.version` 2.8-IV0).
     pub uses_topic_ids: bool,
+    /// Leaders change ISRs through the controller (from `inter.broker.protocol.version` 2.7-IV2).
+    pub uses_alter_isr: bool,
     /// `/feature` is enabled (from `inter.broker.protocol.version` 2.7-IV0).
     pub feature_versioning: bool,
     /// `inter.broker.listener.name`, or the listener that `security.inter.broker.protocol` implies.
@@ -84,6 +86,7 @@ impl ControllerConfig {
                 stop_replica: version.stop_replica_version(),
             },
             uses_topic_ids: version.has_topic_ids(),
+            uses_alter_isr: version.has_alter_isr(),
             feature_versioning: version.has_feature_versioning(),
             inter_broker_listener: config.inter_broker_listener_name.clone().into(),
             delete_topic_enable: config.delete_topic_enable,

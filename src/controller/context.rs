@@ -1,12 +1,13 @@
 //! What the controller knows of the cluster: brokers, topics, partitions, replicas.
 //!
-//! Everything about one partition stands in one place ([`Partition`]), and three indexes keep every
-//! question linear in what it touches: partitions by broker, partitions that wait for a leader, and
-//! topics queued for deletion. All maps are ordered, so a run of the machine repeats exactly.
+//! Everything about one partition stands in one place ([`Partition`]), and four indexes keep every
+//! question linear in what it touches: partitions by broker, partitions that wait for a leader, those whose
+//! replicas are being moved, and topics queued for deletion. All maps are ordered, so a run of the machine repeats exactly.
 //!
 //! Invariants (checked by [`Context::assert_consistent`], which the tests call after every step):
 //! - `by_broker[b]` holds exactly the partitions whose assignment names `b`;
 //! - `leaderless` holds exactly the partitions in state New or Offline;
+//! - `reassigning` holds exactly the partitions whose assignment has adding or removing replicas;
 //! - a partition in state Online has a leader-and-ISR record;
 //! - topics with deletion started, and topics that may not be deleted now, are queued for deletion.
 //!
@@ -46,6 +47,27 @@ impl ReplicaAssignment {
     /// The replicas when the reassignment is done.
     pub fn target(&self) -> BrokerIds {
         self.replicas.iter().copied().filter(|r| !self.removing.contains(r)).collect()
+    }
+
+    /// The replicas before the reassignment.
+    pub fn origin(&self) -> BrokerIds {
+        self.replicas.iter().copied().filter(|r| !self.adding.contains(r)).collect()
+    }
+
+    /// The assignment while the replicas move from the origin to `target`, which stands first.
+    pub fn reassigned_to(&self, target: &[BrokerId]) -> Self {
+        let origin = self.origin();
+        let mut replicas = BrokerIds::new();
+        for id in target.iter().chain(&origin) {
+            if !replicas.contains(id) {
+                replicas.push(*id);
+            }
+        }
+        ReplicaAssignment {
+            adding: replicas.iter().copied().filter(|id| !origin.contains(id)).collect(),
+            removing: replicas.iter().copied().filter(|id| !target.contains(id)).collect(),
+            replicas,
+        }
     }
 
     fn without(&self, broker: BrokerId) -> Self {
@@ -159,6 +181,7 @@ pub struct Context {
     topics: BTreeMap<ByteString, Topic>,
     by_broker: BTreeMap<BrokerId, BTreeSet<TopicPartition>>,
     leaderless: BTreeSet<TopicPartition>,
+    reassigning: BTreeSet<TopicPartition>,
     to_delete: BTreeSet<ByteString>,
 }
 
@@ -253,6 +276,7 @@ impl Context {
                 self.unindex(*broker, &tp);
             }
             self.leaderless.remove(&tp);
+            self.reassigning.remove(&tp);
         }
         self.to_delete.remove(&name);
     }
@@ -295,6 +319,11 @@ impl Context {
 
     /// Adds a partition in state NonExistent, or changes the replicas of a known one.
     pub fn put_assignment(&mut self, tp: &TopicPartition, assignment: ReplicaAssignment) {
+        if assignment.is_being_reassigned() {
+            self.reassigning.insert(tp.clone());
+        } else {
+            self.reassigning.remove(tp);
+        }
         let topic = self.topics.entry(tp.topic.clone()).or_default();
         let added = assignment.replicas.clone();
         let removed = match topic.partitions.get_mut(&tp.partition) {
@@ -373,6 +402,16 @@ impl Context {
     /// Partitions in state New or Offline.
     pub fn leaderless(&self) -> impl Iterator<Item = &TopicPartition> {
         self.leaderless.iter()
+    }
+
+    /// Partitions whose replicas are being moved.
+    pub fn reassigning(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.reassigning.iter()
+    }
+
+    /// True while the partition's replicas are being moved.
+    pub fn is_reassigning(&self, tp: &TopicPartition) -> bool {
+        self.reassigning.contains(tp)
     }
 
     /// Where the replica stands.
@@ -455,6 +494,7 @@ impl Context {
     pub fn assert_consistent(&self) {
         let mut replicas = 0;
         let mut leaderless = 0;
+        let mut reassigning = 0;
         for (name, topic) in &self.topics {
             assert_eq!(topic.queued_for_deletion, self.to_delete.contains(name), "{name}");
             assert!(topic.queued_for_deletion || !topic.deletion_started, "{name}");
@@ -468,12 +508,16 @@ impl Context {
                 }
                 let waits = matches!(partition.state, PartitionState::New | PartitionState::Offline);
                 assert_eq!(waits, self.leaderless.contains(&tp), "{tp}");
+                let moves = partition.assignment.is_being_reassigned();
+                assert_eq!(moves, self.reassigning.contains(&tp), "{tp}");
+                reassigning += usize::from(moves);
                 leaderless += usize::from(waits);
                 assert!(partition.state != PartitionState::Online || partition.leader_and_isr.is_some());
             }
         }
         assert_eq!(replicas, self.by_broker.values().map(BTreeSet::len).sum::<usize>());
         assert_eq!(leaderless, self.leaderless.len());
+        assert_eq!(reassigning, self.reassigning.len());
         assert!(self.to_delete.iter().all(|name| self.topics.contains_key(name)));
         assert!(self.shutting_down.iter().all(|id| self.brokers.contains_key(id)));
     }

@@ -8,8 +8,8 @@
 
 use super::channel::{BrokerChannel, BrokerTransport, OnResponse};
 use super::config::ControllerConfig;
-use super::context::LeaderAndIsr;
-use super::effect::{Effect, PartitionResults, Reply};
+use super::context::{LeaderAndIsr, ReplicaAssignment};
+use super::effect::{Effect, PartitionResults, ReassignmentResults, Reply};
 use super::event::{Call, CallId, ElectionKind, Event, IsrChange, Timer, Watch};
 use super::machine::Machine;
 use super::zk_requests::{ArmedWatch, ZkRequests};
@@ -163,9 +163,42 @@ impl ControllerHandle {
         }
     }
 
-    /// `unclean.leader.election.enable` was switched on, for a topic or (`None`) as the default.
-    pub fn unclean_election_enabled(&self, topic: Option<ByteString>) {
+    /// Moves replicas (no replicas: cancels); per partition whether that is under way.
+    ///
+    /// # Errors
+    /// NOT_CONTROLLER.
+    pub async fn alter_reassignments(
+        &self,
+        asked: Vec<(TopicPartition, Option<Vec<BrokerId>>)>,
+    ) -> Result<ReassignmentResults, ErrorCode> {
+        match self.call(Call::AlterReassignments(asked)).await {
+            Some(Reply::AlterReassignments(result)) => result,
+            _ => Err(ErrorCode::NotController),
+        }
+    }
+
+    /// The reassignments under way, of these partitions or (`None`) of all.
+    ///
+    /// # Errors
+    /// NOT_CONTROLLER.
+    pub async fn list_reassignments(
+        &self,
+        partitions: Option<Vec<TopicPartition>>,
+    ) -> Result<Vec<(TopicPartition, ReplicaAssignment)>, ErrorCode> {
+        match self.call(Call::ListReassignments(partitions)).await {
+            Some(Reply::ListReassignments(result)) => result,
+            _ => Err(ErrorCode::NotController),
+        }
+    }
+
+    /// `unclean.leader.election.enable` of a topic was switched on.
+    pub fn unclean_election_enabled(&self, topic: ByteString) {
         self.put(Event::UncleanElectionEnabled(topic));
+    }
+
+    /// The default of `unclean.leader.election.enable` is now this.
+    pub fn set_unclean_election_default(&self, enabled: bool) {
+        self.put(Event::UncleanElectionDefault(enabled));
     }
 
     /// The session is over. When this returns, the controller has resigned; then register again and call

@@ -1,6 +1,6 @@
 //! What the controller wants done: the outputs of [`Machine::step`](super::machine::Machine::step).
 
-use super::context::{Broker, LeaderAndIsr};
+use super::context::{Broker, LeaderAndIsr, ReplicaAssignment};
 use super::event::{CallId, FeatureNode, Timer, TopicNode};
 use crate::common::{BrokerId, ControllerEpoch, ErrorCode, TopicPartition};
 use crate::protocol::messages::leader_and_isr::{LeaderAndIsrRequest, LeaderAndIsrResponse};
@@ -99,6 +99,10 @@ pub enum ZkRead {
     LogDirEvents,
     /// Partitions whose preferred leader a tool wants elected, watched.
     PreferredElection,
+    /// Replicas that a tool wants moved, watched.
+    Reassignments,
+    /// A partition's state, watched: its leader writes the ISR itself.
+    WatchedPartitionState(TopicPartition),
 }
 
 /// A write. All are guarded by the controller's epoch; those with a version by that as well.
@@ -131,6 +135,10 @@ pub enum ZkWrite {
     DeleteLogDirEvent(ByteString),
     /// Delete `/admin/preferred_replica_election`.
     DeletePreferredElection,
+    /// Replace `/admin/reassign_partitions`.
+    SetReassignments(Vec<(TopicPartition, Vec<BrokerId>)>),
+    /// Delete `/admin/reassign_partitions`.
+    DeleteReassignments,
     /// Delete `/controller`: somebody shall be elected.
     DeleteController,
 }
@@ -169,6 +177,18 @@ pub enum ControlResponse {
 /// Per partition an answer or why there is none; as a whole an error.
 pub type PartitionResults<T> = Result<Vec<(TopicPartition, Result<T, ErrorCode>)>, ErrorCode>;
 
+/// Why a reassignment was refused or failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReassignmentError {
+    /// The code of the answer.
+    pub code: ErrorCode,
+    /// Kafka's words; `None` for an internal error.
+    pub message: Option<String>,
+}
+
+/// Per partition whether its reassignment is under way.
+pub type ReassignmentResults = Vec<(TopicPartition, Result<(), ReassignmentError>)>;
+
 /// An answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -179,4 +199,8 @@ pub enum Reply {
     /// Per partition the state as it is now, or why it is not as wanted; as a whole NOT_CONTROLLER,
     /// STALE_BROKER_EPOCH or UNKNOWN_SERVER_ERROR.
     AlterIsr(PartitionResults<LeaderAndIsr>),
+    /// Per partition; as a whole NOT_CONTROLLER.
+    AlterReassignments(Result<ReassignmentResults, ErrorCode>),
+    /// The reassignments under way; as a whole NOT_CONTROLLER.
+    ListReassignments(Result<Vec<(TopicPartition, ReplicaAssignment)>, ErrorCode>),
 }

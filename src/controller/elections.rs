@@ -92,11 +92,7 @@ impl Machine {
             timer: Timer::AutoRebalance,
             after_ms: self.config.leader_imbalance_check_interval_ms,
         });
-        let reassigning = self
-            .context
-            .topics()
-            .any(|(_, t)| t.partitions.values().any(|p| p.assignment.is_being_reassigned()));
-        if reassigning {
+        if self.context.reassigning().next().is_some() {
             return;
         }
         let partitions = self.partitions_off_balance();

@@ -29,8 +29,10 @@ pub enum Event {
     Response(Box<BrokerResponse>),
     /// A timer that an effect set went off.
     Timer(Timer),
-    /// `unclean.leader.election.enable` was switched on: for a topic, or as the default.
-    UncleanElectionEnabled(Option<ByteString>),
+    /// `unclean.leader.election.enable` of a topic was switched on.
+    UncleanElectionEnabled(ByteString),
+    /// The default of `unclean.leader.election.enable` is now this.
+    UncleanElectionDefault(bool),
     /// Somebody asks for something and waits for a reply.
     Call {
         /// Comes back in the reply.
@@ -69,6 +71,10 @@ pub enum Call {
         /// What it wants.
         changes: Vec<IsrChange>,
     },
+    /// Move replicas (KIP-455).
+    AlterReassignments(Vec<(TopicPartition, Option<Vec<BrokerId>>)>),
+    /// Name the reassignments under way, of these partitions or of all.
+    ListReassignments(Option<Vec<TopicPartition>>),
 }
 
 /// How an administrator wants leaders elected (KIP-460).
@@ -136,6 +142,10 @@ pub enum Watch {
     LogDirEvents,
     /// `/admin/preferred_replica_election`.
     PreferredElection,
+    /// `/admin/reassign_partitions`.
+    Reassignments,
+    /// A partition's state.
+    PartitionState(TopicPartition),
 }
 
 /// ZooKeeper's answer to one [`ZkRequest`](super::effect::ZkRequest).
@@ -183,6 +193,8 @@ pub enum ZkValue {
     LogDirEvents(Vec<(ByteString, Option<BrokerId>)>),
     /// `/admin/preferred_replica_election`.
     PreferredElection(Option<Vec<TopicPartition>>),
+    /// `/admin/reassign_partitions`, each partition once.
+    Reassignments(Option<Vec<(TopicPartition, Vec<BrokerId>)>>),
 }
 
 /// `/feature` (KIP-584).

@@ -2,9 +2,8 @@
 //!
 //! Order, as in Kafka: `/feature`; arm the watches; drop old notifications; load brokers, topics (giving ids
 //! to those without), assignments, states; load deletions; tell every broker about all brokers; start the
-//! replica machine, then the partition machine; go on with deletions and pending preferred elections; start
-//! the rebalance timer. Reassignments under way are loaded and keep their topics from being deleted, but
-//! are not driven (see the module's documentation).
+//! replica machine, then the partition machine; go on with reassignments, deletions and pending preferred
+//! elections; start the rebalance timer.
 //!
 //! Source: `KafkaController.onControllerFailover`.
 
@@ -139,6 +138,7 @@ impl Machine {
             step(Machine::start_replicas),
             step(Machine::start_partitions),
             step(Machine::loaded),
+            step(|m| m.reassignments_changed(true)),
             step(Machine::resume_all_deletions),
             step(move |m| {
                 if let Some(partitions) = preferred_election {

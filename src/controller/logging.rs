@@ -1,7 +1,7 @@
 //! What the controller says, under Kafka's logger names and behind Kafka's prefixes: controller.log and
 //! state-change.log.
 
-use super::context::LeaderAndIsr;
+use super::context::{LeaderAndIsr, ReplicaAssignment};
 use super::states::{PartitionState, ReplicaState};
 use std::fmt;
 
@@ -79,6 +79,18 @@ impl fmt::Display for ReplicaState {
             ReplicaState::DeletionIneligible => f.write_str("ReplicaDeletionIneligible"),
             other => write!(f, "{other:?}Replica"),
         }
+    }
+}
+
+impl fmt::Display for ReplicaAssignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "ReplicaAssignment(replicas={}, addingReplicas={}, removingReplicas={})",
+            Listed(&self.replicas),
+            Listed(&self.adding),
+            Listed(&self.removing)
+        )
     }
 }
 

@@ -18,7 +18,7 @@
 
 use super::config::ControllerConfig;
 use super::context::Context;
-use super::effect::{Effect, Reply, ZkRead, ZkRequest, ZkWrite};
+use super::effect::{Effect, ReassignmentError, Reply, ZkRead, ZkRequest, ZkWrite};
 use super::event::{Call, CallId, Event, Timer, Watch, WriteOutcome, ZkReply, ZkValue};
 use super::logging::controller_log;
 use super::request_batch::RequestBatch;
@@ -53,6 +53,10 @@ pub struct Machine {
     pub(super) batch: RequestBatch,
     /// Outcome of the elections of the event in hand.
     pub(super) elections: BTreeMap<TopicPartition, Result<BrokerId, ErrorCode>>,
+    /// What went wrong with reassignments of the event in hand.
+    pub(super) failed_reassignments: BTreeMap<TopicPartition, ReassignmentError>,
+    /// Partitions being reassigned whose ISR changed: they may be done.
+    pub(super) reassignments_to_check: Vec<TopicPartition>,
     /// Counts events; see `Partition::confirmed_in`.
     pub(super) event_number: u64,
     new_topic_id: Box<dyn FnMut() -> Uuid + Send>,
@@ -78,6 +82,8 @@ impl Machine {
             config,
             context: Context::default(),
             elections: BTreeMap::new(),
+            failed_reassignments: BTreeMap::new(),
+            reassignments_to_check: Vec::new(),
             event_number: 0,
             new_topic_id,
             role: Role::Standby,
@@ -142,11 +148,16 @@ impl Machine {
                 next(self);
                 continue;
             }
+            if !self.reassignments_to_check.is_empty() {
+                self.check_reassignments();
+                continue;
+            }
             assert!(self.batch.is_empty(), "requests left in the batch at the end of an event");
             assert!(self.call.is_none(), "a call was not answered");
             let Some(event) = self.inbox.pop_front() else { break };
             self.event_number += 1;
             self.elections.clear();
+            self.failed_reassignments.clear();
             self.begin(event);
         }
     }
@@ -181,6 +192,7 @@ impl Machine {
                 self.check_controller();
             }
             Event::Call { id, call } => self.take_call(id, call),
+            Event::UncleanElectionDefault(enabled) => self.unclean_election_default(enabled),
             _ if !self.is_active() => {}
             Event::Changed(Watch::Brokers) => self.brokers_changed(),
             Event::Changed(Watch::Topics) => self.topics_changed(),
@@ -189,10 +201,20 @@ impl Machine {
             Event::Changed(Watch::IsrChanges) => self.isr_changes_arrived(),
             Event::Changed(Watch::LogDirEvents) => self.log_dir_events_arrived(),
             Event::Changed(Watch::PreferredElection) => self.preferred_election_changed(),
+            Event::Changed(Watch::Reassignments) => self.reassignments_changed(false),
+            Event::Changed(Watch::PartitionState(tp)) => self.reassigned_state_changed(tp),
             Event::Response(response) => self.response_received(*response),
             Event::Timer(Timer::AutoRebalance) => self.auto_rebalance(),
-            Event::UncleanElectionEnabled(topic) => self.trigger_online(topic.as_deref()),
+            Event::UncleanElectionEnabled(topic) => self.trigger_online(Some(&topic)),
             Event::Zk { .. } | Event::SessionExpired => unreachable!("never queued"),
+        }
+    }
+
+    /// Switched on, it may give leaders to partitions that wait for one.
+    fn unclean_election_default(&mut self, enabled: bool) {
+        let was_enabled = std::mem::replace(&mut self.config.unclean_leader_election_enable, enabled);
+        if enabled && !was_enabled && self.is_active() {
+            self.trigger_online(None);
         }
     }
 
@@ -201,6 +223,8 @@ impl Machine {
             Call::ControlledShutdown { .. } => |e| Reply::ControlledShutdown(Err(e)),
             Call::ElectLeaders { .. } => |e| Reply::ElectLeaders(Err(e)),
             Call::AlterIsr { .. } => |e| Reply::AlterIsr(Err(e)),
+            Call::AlterReassignments(_) => |e| Reply::AlterReassignments(Err(e)),
+            Call::ListReassignments(_) => |e| Reply::ListReassignments(Err(e)),
         };
         self.call = Some((id, fail));
         if !self.is_active() {
@@ -212,6 +236,8 @@ impl Machine {
             }
             Call::ElectLeaders { partitions, kind } => self.elect_for_caller(partitions, kind),
             Call::AlterIsr { broker, broker_epoch, changes } => self.alter_isr(broker, broker_epoch, changes),
+            Call::AlterReassignments(asked) => self.alter_reassignments(asked),
+            Call::ListReassignments(partitions) => self.list_reassignments(partitions),
         }
     }
 }
@@ -276,6 +302,7 @@ impl Machine {
     fn drop_plan(&mut self) {
         self.plan.clear();
         self.batch.clear();
+        self.reassignments_to_check.clear();
         self.fail_call();
     }
 

@@ -4,14 +4,11 @@
 //! driver ── events ──▶ machine ── effects ──▶ driver ──▶ zk_requests (ZooKeeper), channel (brokers)
 //! ```
 //! [`machine`] is pure; its verbs are spread over one file per concern: `failover` takes office, `brokers`,
-//! `topics`, `elections`, `notifications`, `alter_isr` handle what happens, `partition_state_machine` and
+//! `topics`, `elections`, `notifications`, `alter_isr`, `reassignment` handle what happens, `partition_state_machine` and
 //! `replica_state_machine` move things between their [`states`], `topic_deletion` deletes, `request_batch`
 //! makes requests, [`leader_election`] decides. `driver` runs it: [`Controller::start`].
 //!
 //! Follows Kafka 2.8.2's classic controller. Left out, and for whom it matters:
-//! - **reassignments** (KIP-455): those found are loaded, kept in the topic's znode when it is rewritten, shown to
-//!   replicas as adding and removing, and bar their topics from deletion and the cluster from automatic balance;
-//!   but nothing starts, drives or ends one, and `/admin/reassign_partitions` is not watched;
 //! - **features** (UpdateFeatures, KIP-584): 2.8.2 has none. `/feature` is set up; brokers are not compared with
 //!   finalized features that some other release may have written there;
 //! - **delegation tokens**: expiry is not scheduled, the broker has none;
@@ -32,6 +29,7 @@ mod logging;
 pub mod machine;
 mod notifications;
 mod partition_state_machine;
+mod reassignment;
 mod replica_state_machine;
 mod request_batch;
 pub mod states;
@@ -42,5 +40,7 @@ mod zk_requests;
 pub use channel::{BrokerAddress, BrokerTransport, SendFuture, TransportError};
 pub use config::ControllerConfig;
 pub use driver::{Controller, ControllerDeps, ControllerHandle};
-pub use effect::{ControlBody, ControlRequest, ControlResponse, PartitionResults};
+pub use effect::{
+    ControlBody, ControlRequest, ControlResponse, PartitionResults, ReassignmentError, ReassignmentResults,
+};
 pub use event::{ElectionKind, IsrChange};

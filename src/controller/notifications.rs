@@ -47,6 +47,7 @@ impl Machine {
             }
             let everybody = m.context.broker_ids();
             m.send_update_metadata(&everybody, &partitions);
+            partitions.iter().for_each(|tp| m.isr_changed(tp));
         });
     }
 

@@ -242,6 +242,7 @@ impl Machine {
                     next.zk_version = version;
                     self.elections.insert(tp.clone(), Ok(next.leader));
                     self.context.put_leader_and_isr(&tp, next, event);
+                    self.isr_changed(&tp);
                     self.batch.add_leader_and_isr(&recipients, &tp, false);
                     self.becomes_online(&tp);
                 }

@@ -105,7 +105,10 @@ impl Machine {
     pub(super) fn resume_deletions(&mut self, mut topics: BTreeSet<ByteString>) {
         topics.retain(|name| self.context.is_queued_for_deletion(name));
         for name in &topics {
-            self.context.set_deletion_ineligible(name, false);
+            // Kafka forgets here that a reassignment may still be under way.
+            let reassigned =
+                self.context.partitions_of(name).iter().any(|tp| self.context.is_reassigning(tp));
+            self.context.set_deletion_ineligible(name, reassigned);
         }
         self.advance_deletions(topics);
     }

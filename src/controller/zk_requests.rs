@@ -16,6 +16,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::StreamExt;
 use log::{error, warn};
+use std::collections::BTreeMap;
 
 /// Logger of what is wrong in znodes.
 const LOG: &str = "kafka.controller.KafkaController";
@@ -134,6 +135,22 @@ impl ZkRequests {
                 let version = found.as_ref().map_or(0, |(_, version)| *version);
                 let state = decoded(found.map(|(d, _)| PartitionState::decode(&d)));
                 ZkValue::PartitionState(state.map(|s| leader_and_isr(s, version)))
+            }
+            ZkRead::WatchedPartitionState(tp) => {
+                let watch = Some((Watch::PartitionState(tp.clone()), armed));
+                let found = self.data(&paths::partition_state(&tp.topic, tp.partition), watch).await?;
+                let version = found.as_ref().map_or(0, |(_, version)| *version);
+                let state = decoded(found.map(|(d, _)| PartitionState::decode(&d)));
+                ZkValue::PartitionState(state.map(|s| leader_and_isr(s, version)))
+            }
+            ZkRead::Reassignments => {
+                let watch = Some((Watch::Reassignments, armed));
+                let found = self.data(paths::REASSIGN_PARTITIONS, watch).await?;
+                // A request that cannot be understood is an empty one. The last entry of a partition counts.
+                let entries =
+                    found.map(|(d, _)| decoded(Some(data::reassign::decode(&d))).unwrap_or_default());
+                let unique = entries.map(|all| all.into_iter().collect::<BTreeMap<_, _>>());
+                ZkValue::Reassignments(unique.map(|all| all.into_iter().collect()))
             }
             ZkRead::UncleanElection(topic) => {
                 let found = self.data(&paths::config_entity("topics", &topic), None).await?;
@@ -425,6 +442,10 @@ fn op(write: ZkWrite) -> Result<Op, ByteString> {
         ZkWrite::DeleteIsrChange(name) => delete(format!("{}/{name}", paths::ISR_CHANGES)),
         ZkWrite::DeleteLogDirEvent(name) => delete(format!("{}/{name}", paths::LOG_DIR_EVENTS)),
         ZkWrite::DeletePreferredElection => delete(paths::PREFERRED_REPLICA_ELECTION.to_string()),
+        ZkWrite::SetReassignments(rest) => {
+            Op::set(paths::REASSIGN_PARTITIONS, data::reassign::encode(&rest), ANY_VERSION)
+        }
+        ZkWrite::DeleteReassignments => delete(paths::REASSIGN_PARTITIONS.to_string()),
         ZkWrite::DeleteController => delete(paths::CONTROLLER.to_string()),
     })
 }

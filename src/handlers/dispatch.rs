@@ -7,6 +7,7 @@ use crate::admin::log_dirs::{LogDir, LogOnDisk};
 use crate::common::{BrokerId, ErrorCode};
 use crate::config::BrokerConfig;
 use crate::config::endpoint::Endpoint;
+use crate::controller::ControllerHandle;
 use crate::coordinator::group::GroupCoordinator;
 use crate::coordinator::transaction::TransactionCoordinator;
 use crate::metadata::{FinalizedFeatures, MetadataCache, ProducerIds};
@@ -23,7 +24,7 @@ use log::{Level, log_enabled, trace};
 use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The collaborators of all handlers.
 pub struct Broker {
@@ -55,6 +56,8 @@ pub struct Broker {
     pub admin: Admin,
     /// The log directories.
     pub logs: Arc<LogManager>,
+    /// The controller of this process; none until it is started, which is before anything is accepted.
+    pub controller: OnceLock<ControllerHandle>,
     /// Where work goes that is not a connection's own.
     pub background: tokio::runtime::Handle,
 }

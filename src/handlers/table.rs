@@ -47,6 +47,9 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::LeaderAndIsr, 5, |b, c, r| answer_later(b, c, r, inter_broker::leader_and_isr::handle)),
     api(ApiKey::StopReplica, 3, |b, c, r| answer_later(b, c, r, inter_broker::stop_replica::handle)),
     api(ApiKey::UpdateMetadata, 7, |b, c, r| answer_later(b, c, r, inter_broker::update_metadata::handle)),
+    api(ApiKey::ControlledShutdown, 3, |b, c, r| {
+        answer_later(b, c, r, |b, _, q| inter_broker::controlled_shutdown::apply(b, q))
+    }),
     api(ApiKey::OffsetCommit, 8, |b, c, r| dispatch_with(b, c, r, groups::offset_commit::handle)),
     api(ApiKey::OffsetFetch, 7, |b, c, r| dispatch_with(b, c, r, groups::offset_fetch::handle)),
     api(ApiKey::FindCoordinator, 3, |b, c, r| dispatch_with(b, c, r, groups::find_coordinator::handle)),
@@ -74,8 +77,20 @@ pub const TABLE: &[Api] = &[
     }),
     administration!(CreatePartitions, 3, create_partitions),
     api(ApiKey::DeleteGroups, 2, |b, c, r| answer_later(b, c, r, groups::delete_groups::handle)),
+    api(ApiKey::ElectLeaders, 2, |b, c, r| {
+        answer_later(b, c, r, |b, _, q| admin::elect_leaders::handle(b, q))
+    }),
     administration!(IncrementalAlterConfigs, 1, incremental_alter_configs),
+    api(ApiKey::AlterPartitionReassignments, 0, |b, c, r| {
+        answer_later(b, c, r, |b, _, q| admin::alter_partition_reassignments::handle(b, q))
+    }),
+    api(ApiKey::ListPartitionReassignments, 0, |b, c, r| {
+        answer_later(b, c, r, |b, _, q| admin::list_partition_reassignments::handle(b, q))
+    }),
     api(ApiKey::OffsetDelete, 0, |b, c, r| answer_later(b, c, r, groups::offset_delete::handle)),
+    administration!(DescribeClientQuotas, 1, describe_client_quotas),
+    administration!(AlterClientQuotas, 1, alter_client_quotas),
+    api(ApiKey::AlterIsr, 0, |b, c, r| answer_later(b, c, r, |b, _, q| inter_broker::alter_isr::apply(b, q))),
     api(ApiKey::DescribeCluster, 0, |b, c, r| answer(b, c, r, client::describe_cluster::handle)),
     api(ApiKey::DescribeProducers, 0, |b, c, r| answer(b, c, r, client::describe_producers::handle)),
 ];

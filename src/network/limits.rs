@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-/// The configured bounds.
-#[derive(Clone, Debug)]
+/// The configured bounds. They can change while connections are open; those stay.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LimitSettings {
     /// `max.connections`.
     pub connections_max: usize,
@@ -19,8 +19,9 @@ pub struct LimitSettings {
     pub creation_rate_max: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
+    settings: LimitSettings,
     total: usize,
     per_address: HashMap<IpAddr, usize>,
     /// Start of the current second and connections accepted in it.
@@ -31,7 +32,6 @@ struct Counts {
 /// Counts of all listeners of a broker.
 #[derive(Debug)]
 pub struct ConnectionLimits {
-    settings: LimitSettings,
     counts: Mutex<Counts>,
     released: Notify,
 }
@@ -59,24 +59,40 @@ pub enum Admission {
 impl ConnectionLimits {
     /// Counts from zero.
     pub fn new(settings: LimitSettings) -> Arc<ConnectionLimits> {
-        Arc::new(ConnectionLimits { settings, counts: Mutex::default(), released: Notify::new() })
+        let counts = Counts {
+            settings,
+            total: 0,
+            per_address: HashMap::new(),
+            second_start_ms: 0,
+            accepted_in_second: 0,
+        };
+        Arc::new(ConnectionLimits { counts: Mutex::new(counts), released: Notify::new() })
+    }
+
+    /// Other bounds from now on. Whoever waits for a place looks again.
+    pub fn update(&self, settings: LimitSettings) {
+        self.lock().settings = settings;
+        self.released.notify_waiters();
+        // One who is about to wait.
+        self.released.notify_one();
     }
 
     /// Asks for a place.
     pub fn admit(self: &Arc<Self>, address: IpAddr, now_ms: i64) -> Admission {
         let mut counts = self.lock();
-        let max = self.settings.per_address_overrides.get(&address).unwrap_or(&self.settings.per_address_max);
-        if counts.per_address.get(&address).copied().unwrap_or(0) >= *max {
-            return Admission::TooManyFromAddress(*max);
+        let settings = &counts.settings;
+        let max = *settings.per_address_overrides.get(&address).unwrap_or(&settings.per_address_max);
+        if counts.per_address.get(&address).copied().unwrap_or(0) >= max {
+            return Admission::TooManyFromAddress(max);
         }
-        if counts.total >= self.settings.connections_max {
+        if counts.total >= counts.settings.connections_max {
             return Admission::Full;
         }
         if now_ms - counts.second_start_ms >= 1000 {
             counts.second_start_ms = now_ms;
             counts.accepted_in_second = 0;
         }
-        if counts.accepted_in_second >= self.settings.creation_rate_max {
+        if counts.accepted_in_second >= counts.settings.creation_rate_max {
             return Admission::TooFast(counts.second_start_ms + 1000 - now_ms);
         }
         counts.accepted_in_second += 1;
@@ -146,6 +162,17 @@ mod tests {
         drop(first);
         assert_eq!(limits.total(), 2);
         assert!(matches!(limits.admit(b, 0), Admission::Admitted(_)));
+    }
+
+    #[test]
+    fn bounds_can_change() {
+        let limits = limits(1, 9, 1000);
+        let a = IpAddr::from([127, 0, 0, 1]);
+        let _first = limits.admit(a, 0);
+        assert!(matches!(limits.admit(a, 0), Admission::Full));
+        let more = LimitSettings { connections_max: 2, ..limits.lock().settings.clone() };
+        limits.update(more);
+        assert!(matches!(limits.admit(a, 0), Admission::Admitted(_)));
     }
 
     #[test]

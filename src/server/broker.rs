@@ -10,8 +10,11 @@ use super::parts::{self, Parts};
 use super::startup::StartupError;
 use super::{housekeeping, logging};
 use crate::config::BrokerConfig;
+use crate::handlers::Broker;
+use crate::network::limits::ConnectionLimits;
 use crate::network::worker::Workers;
 use crate::replication::isr_writer;
+use crate::zk::ZkClient;
 use log::{error, info};
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,9 +135,9 @@ async fn live(config: BrokerConfig) -> Ended {
 /// A broker that has started.
 struct RunningBroker {
     id: i32,
+    zk: ZkClient,
     built: Arc<Built>,
-    controller: crate::controller::ControllerHandle,
-    controlled_shutdown: bool,
+    broker: Arc<Broker>,
     workers: Workers,
     tasks: Vec<JoinHandle<()>>,
     /// Closed once no log directory is left.
@@ -147,19 +150,23 @@ impl RunningBroker {
         let parts = parts::assemble(config, &built).await?;
         let Parts { config, zk, logs, listeners, broker, controller, session_events, registrar, .. } = parts;
         let id = config.broker_id;
-        let workers = parts::start_workers(&config, &broker)?;
-        let mut tasks = parts::accept(&config, listeners, &workers);
+        // With the dynamic settings as they are now.
+        let current = broker.admin.config();
+        let workers = parts::start_workers(&current, &broker)?;
+        let limits = ConnectionLimits::new(parts::limit_settings(&current));
+        let mut tasks = parts::accept(&limits, listeners, &workers);
         tasks.push(tokio::spawn(super::session::follow(
             zk.clone(),
             session_events,
             registrar,
             Arc::clone(&broker),
-            controller.clone(),
+            controller,
         )));
         let cleaning = Cleaning::new(Arc::clone(&broker.replicas), Arc::clone(&logs));
         built.has_cleaning(&cleaning);
         cleaning.configure(&broker.admin.config());
-        let changes = super::config_changes::follow(zk.clone(), Arc::clone(&broker), Arc::clone(&cleaning));
+        let changes =
+            super::config_changes::follow(zk.clone(), Arc::clone(&broker), limits, Arc::clone(&cleaning));
         tasks.push(tokio::spawn(changes));
         tasks.extend(super::offsets_storage::start(&zk, parts.offsets_storage, &broker));
         if config.inter_broker_protocol_version.has_feature_versioning() {
@@ -181,26 +188,14 @@ impl RunningBroker {
         let took_ms = crate::common::clock::monotonic_ms() - started_ms;
         info!(target: "org.apache.kafka.common.utils.AppInfoParser", "Kafka version: 2.8.2 (Ottla {}), started in {took_ms} ms", env!("CARGO_PKG_VERSION"));
         info!(target: TARGET, "[KafkaServer id={id}] started");
-        Ok(RunningBroker {
-            id,
-            built,
-            controller,
-            controlled_shutdown: config.controlled_shutdown_enable,
-            workers,
-            tasks,
-            failed,
-        })
+        Ok(RunningBroker { id, zk, built, broker, workers, tasks, failed })
     }
 
     /// Stops in order: leadership, requests, logs (flushed, checkpointed, marked clean), ZooKeeper.
     async fn stop(self) {
         let id = self.id;
         info!(target: TARGET, "[KafkaServer id={id}] shutting down");
-        if self.controlled_shutdown && self.controller.is_active() {
-            // Alone, or the controller itself: the session's end tells the others.
-            info!(target: TARGET, "[KafkaServer id={id}] Starting controlled shutdown");
-            info!(target: TARGET, "[KafkaServer id={id}] Controlled shutdown succeeded");
-        }
+        super::controlled_shutdown::run(&self.broker, &self.zk).await;
         for task in &self.tasks {
             task.abort();
         }

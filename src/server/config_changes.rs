@@ -1,10 +1,16 @@
 //! Changed configurations reach this broker through `/config/changes`.
+//!
+//! Of a broker's dynamic settings, those that are defaults of topics reach the logs with the topics' own; bounds of
+//! connections and the default of unclean elections are handed on here. Numbers of threads count from the next start.
+//! What has no effect in this release is accepted, as by Kafka, and the log says so.
 
 use super::cleaning::Cleaning;
 use crate::common::clock;
 use crate::config::{BrokerConfig, Scope};
 use crate::handlers::Broker;
+use crate::network::limits::ConnectionLimits;
 use crate::quota::replication::UNBOUNDED;
+use crate::server::parts::limit_settings;
 use crate::zk::config_changes::ConfigChanges;
 use crate::zk::data::config_change::ConfigChange;
 use crate::zk::{ZkClient, paths};
@@ -16,14 +22,22 @@ use std::time::Duration;
 const TARGET: &str = "kafka.server.DynamicConfigManager";
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Keys that count from the next start.
+const AT_START: &[&str] = &["num.network.threads", "num.recovery.threads.per.data.dir"];
+
 /// Puts changes into force as they are announced. Never ends.
-pub async fn follow(zk: ZkClient, broker: Arc<Broker>, cleaning: Arc<Cleaning>) {
+pub async fn follow(
+    zk: ZkClient,
+    broker: Arc<Broker>,
+    limits: Arc<ConnectionLimits>,
+    cleaning: Arc<Cleaning>,
+) {
     let mut changes = ConfigChanges::new();
     loop {
         match changes.read_new(&zk, clock::now_ms()).await {
             Ok((found, watch)) => {
                 for change in found {
-                    apply(&broker, &cleaning, &change).await;
+                    apply(&broker, &limits, &cleaning, &change).await;
                 }
                 watch.changed().await;
             }
@@ -35,7 +49,7 @@ pub async fn follow(zk: ZkClient, broker: Arc<Broker>, cleaning: Arc<Cleaning>) 
     }
 }
 
-async fn apply(broker: &Broker, cleaning: &Arc<Cleaning>, change: &ConfigChange) {
+async fn apply(broker: &Broker, limits: &ConnectionLimits, cleaning: &Arc<Cleaning>, change: &ConfigChange) {
     let name = &change.entity_name;
     match change.entity_type.as_str() {
         "topics" => {
@@ -43,6 +57,12 @@ async fn apply(broker: &Broker, cleaning: &Arc<Cleaning>, change: &ConfigChange)
             for (topic, config) in broker.admin.topic_configs(vec![topic]).await {
                 info!(target: TARGET, "Processing override for entityPath: topics/{topic} with config: {:?}", config.overrides);
                 broker.replicas.set_topic_config(&topic, &config);
+                if let Some(controller) = broker.controller.get()
+                    && config.unclean_leader_election_enable
+                    && config.overrides.contains_key("unclean.leader.election.enable")
+                {
+                    controller.unclean_election_enabled(topic);
+                }
             }
         }
         "brokers" => {
@@ -51,10 +71,18 @@ async fn apply(broker: &Broker, cleaning: &Arc<Cleaning>, change: &ConfigChange)
                 return;
             }
             reload_broker(broker, scope).await;
-            let (cleaning, config) = (Arc::clone(cleaning), broker.admin.config());
+            let config = broker.admin.config();
+            limits.update(limit_settings(&config));
+            if let Some(controller) = broker.controller.get() {
+                controller.set_unclean_election_default(config.unclean_leader_election_enable);
+            }
+            let cleaning = Arc::clone(cleaning);
             if let Err(failed) = tokio::task::spawn_blocking(move || cleaning.configure(&config)).await {
                 error!(target: TARGET, "The log cleaner could not be reconfigured: {failed}");
             }
+        }
+        "users" | "clients" | "ips" => {
+            info!(target: TARGET, "The change of {}/{name} is stored; quotas are not enforced in this release", change.entity_type);
         }
         other => info!(target: TARGET, "The change of {other}/{name} has no effect in this release"),
     }
@@ -75,6 +103,12 @@ pub async fn reload_broker(broker: &Broker, scope: Scope) {
             }
             for setting in ignored {
                 warn!(target: TARGET, "Dynamic setting is ignored: {setting}");
+            }
+            for (name, why) in broker.admin.settings_without_effect(scope) {
+                warn!(target: TARGET, "The dynamic setting '{name}' {why}");
+            }
+            for name in AT_START.iter().filter(|name| broker.admin.has_setting(scope, name)) {
+                info!(target: TARGET, "The dynamic setting '{name}' counts from the next start of this broker");
             }
             let topics = broker.replicas.topics();
             for (topic, config) in broker.admin.topic_configs(topics).await {

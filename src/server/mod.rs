@@ -5,6 +5,7 @@ pub mod built;
 pub mod cleaning;
 pub mod command_line;
 pub mod config_changes;
+pub mod controlled_shutdown;
 pub mod housekeeping;
 pub mod log_files;
 pub mod log_levels;

@@ -35,8 +35,8 @@ use log::{error, info};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -155,15 +155,18 @@ async fn build(
         groups,
         admin,
         logs: Arc::clone(&logs),
+        controller: OnceLock::new(),
         background: Handle::current(),
     });
     config_changes::reload_broker(&broker, Scope::Cluster).await;
     config_changes::reload_broker(&broker, Scope::Broker).await;
     transport.connect(Arc::clone(&broker));
     markers.connect(Arc::clone(&broker));
-    let controller =
-        Controller::start(ControllerDeps { config: ControllerConfig::new(&config), zk: session, transport });
+    let controller_config = ControllerConfig::new(&broker.admin.config());
+    let controller = Controller::start(ControllerDeps { config: controller_config, zk: session, transport });
     built.has_controller(&controller);
+    // Nobody else sets it.
+    let _ = broker.controller.set(controller.clone());
     Ok(Parts {
         config,
         zk: zk.clone(),
@@ -348,20 +351,28 @@ pub fn start_workers(config: &BrokerConfig, broker: &Arc<Broker>) -> Result<Work
     Ok(Workers::start(count, Arc::new(Dispatcher::new(Arc::clone(broker))))?)
 }
 
-/// Lets the listeners accept.
-pub fn accept(config: &BrokerConfig, listeners: Vec<Listener>, workers: &Workers) -> Vec<JoinHandle<()>> {
+/// How many connections a configuration allows.
+pub fn limit_settings(config: &BrokerConfig) -> LimitSettings {
     let at_most = |value: i32| value.max(0) as usize;
     let overrides = config.max_connections_per_ip_overrides.iter();
-    let limits = ConnectionLimits::new(LimitSettings {
+    LimitSettings {
         connections_max: at_most(config.max_connections),
         per_address_max: at_most(config.max_connections_per_ip),
         per_address_overrides: overrides
             .filter_map(|(host, max)| host.parse::<IpAddr>().ok().map(|address| (address, at_most(*max))))
             .collect(),
         creation_rate_max: config.max_connection_creation_rate.max(0) as u32,
-    });
+    }
+}
+
+/// Lets the listeners accept.
+pub fn accept(
+    limits: &Arc<ConnectionLimits>,
+    listeners: Vec<Listener>,
+    workers: &Workers,
+) -> Vec<JoinHandle<()>> {
     let run = |listener: Listener| {
-        let (limits, queues) = (Arc::clone(&limits), workers.queues());
+        let (limits, queues) = (Arc::clone(limits), workers.queues());
         tokio::spawn(async move {
             if let Err(failed) = listener.run(limits, queues).await {
                 error!(target: "kafka.network.Acceptor", "Cannot accept connections: {failed}");

@@ -12,6 +12,7 @@ pub mod config_changes;
 mod connect_string;
 pub mod data;
 pub mod election;
+pub mod entity_name;
 mod error;
 pub mod memory;
 mod multi;

@@ -30,6 +30,7 @@ pub fn config(id: BrokerId, version: &str) -> ControllerConfig {
             stop_replica: version.stop_replica_version(),
         },
         uses_topic_ids: version.has_topic_ids(),
+        uses_alter_isr: version.has_alter_isr(),
         feature_versioning: version.has_feature_versioning(),
         inter_broker_listener: "PLAINTEXT".into(),
         delete_topic_enable: true,

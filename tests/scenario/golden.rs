@@ -360,6 +360,49 @@ async fn first_start_creates_and_deletions_write_what_kafka_writes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reassignments_write_what_kafka_writes() {
+    let mut run = Run::new();
+    run.skeleton().await;
+    run.load_tree("08-partitions-added").await;
+    for id in [1, 2, 3] {
+        run.register(id).await;
+    }
+    let controller = run.start(1);
+    controller.until_active().await;
+    run.settle().await;
+    let moved = TopicPartition::new("tbs", 0);
+    let asked = vec![(moved.clone(), Some(vec![1, 3]))];
+    let answer = controller.alter_reassignments(asked).await.expect("accepted");
+    assert_eq!(answer, [(moved.clone(), Ok(()))]);
+    let ongoing = controller.list_reassignments(None).await.expect("listed");
+    assert_eq!(ongoing.len(), 1);
+    run.finish("19-reassign-api", "broker1", &controller).await;
+    assert_eq!(controller.list_reassignments(None).await.expect("listed"), []);
+
+    // By znode; a partition that is where it shall be costs no write of the topic here, so versions differ.
+    run.apply_others("20-reassign-zookeeper").await;
+    run.settle().await;
+    let last = "set /brokers/topics/tbs/partitions/0/state v6";
+    let name = "20-reassign-zookeeper";
+    let grown = expected(name, "broker1").into_iter().find(|w| w.0 == last).expect("the ISR grows");
+    run.alter_isr(&grown, &controller).await;
+    run.settle().await;
+    let get = async |path: &str| run.tool.get(path).await.expect("read").map(|(data, _)| data);
+    assert_eq!(get("/admin/reassign_partitions").await, None);
+    for (path, at) in [
+        ("/brokers/topics/tbs", "v6"),
+        ("/brokers/topics/tbs/partitions/0/state", "v8"),
+        ("/brokers/topics/tbs/partitions/1/state", "v1"),
+    ] {
+        let data = get(path).await.expect("there");
+        let ours = write(&format!("set {path} {at} {}", String::from_utf8_lossy(&data)));
+        let theirs = expected(name, "broker1").into_iter().find(|w| w.0 == format!("set {path} {at}"));
+        assert_eq!(ours, theirs, "{path}");
+    }
+    controller.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn failover_writes_what_kafka_writes() {
     let mut run = Run::new();
     run.skeleton().await;

@@ -1,6 +1,7 @@
 //! Effects as text: ZooKeeper writes as lines of the captures of Kafka, requests in a short form.
 
 use ottla::common::{ErrorCode, TopicPartition};
+use ottla::controller::ReassignmentError;
 use ottla::controller::context::{LeaderAndIsr, ReplicaAssignment};
 use ottla::controller::effect::{ControlBody, Effect, Reply, ZkWrite};
 use ottla::controller::event::{TopicNode, WriteOutcome};
@@ -71,6 +72,11 @@ pub fn write(write: &ZkWrite, outcome: WriteOutcome) -> String {
         ZkWrite::DeleteIsrChange(n) => format!("delete /isr_change_notification/{n}"),
         ZkWrite::DeleteLogDirEvent(n) => format!("delete /log_dir_event_notification/{n}"),
         ZkWrite::DeletePreferredElection => "delete /admin/preferred_replica_election".to_string(),
+        ZkWrite::SetReassignments(rest) => {
+            let entries: Vec<_> = rest.iter().map(|(tp, ids)| format!("{tp} {}", list(ids))).collect();
+            format!("set /admin/reassign_partitions {}", entries.join(" "))
+        }
+        ZkWrite::DeleteReassignments => "delete /admin/reassign_partitions".to_string(),
         ZkWrite::DeleteController => "delete /controller".to_string(),
     }
 }
@@ -189,6 +195,27 @@ fn reply_text(reply: &Reply) -> String {
         Reply::ElectLeaders(r) => format!("reply: {}", per_partition(r, |leader| format!("leader {leader}"))),
         Reply::AlterIsr(r) => {
             format!("reply: {}", per_partition(r, |s| format!("isr {} v{}", list(&s.isr), s.zk_version)))
+        }
+        Reply::AlterReassignments(Ok(results)) => {
+            let show = |(tp, result): &(TopicPartition, Result<(), ReassignmentError>)| match result {
+                Ok(()) => format!("{tp}: started"),
+                Err(error) => format!("{tp}: {} {}", error.code, error.message.as_deref().unwrap_or("-")),
+            };
+            format!("reply: {}", results.iter().map(show).collect::<Vec<_>>().join(", "))
+        }
+        Reply::ListReassignments(Ok(ongoing)) => {
+            let show = |(tp, a): &(TopicPartition, ReplicaAssignment)| {
+                format!(
+                    "{tp} {} adding {} removing {}",
+                    list(&a.replicas),
+                    list(&a.adding),
+                    list(&a.removing)
+                )
+            };
+            format!("reply: {}", ongoing.iter().map(show).collect::<Vec<_>>().join(", "))
+        }
+        Reply::AlterReassignments(Err(code)) | Reply::ListReassignments(Err(code)) => {
+            format!("reply: {code}")
         }
     }
 }

@@ -68,7 +68,7 @@ fn ten_thousand_partitions_cost_one_write_each() {
     cluster.start_machine(config(5, "2.8"));
     let (reads, writes, requests) = settle(&mut cluster);
     assert_eq!(writes, 0);
-    let fixed = 8 + 1;
+    let fixed = 9 + 1;
     assert!(reads <= partitions + TOPICS as usize + fixed, "{reads} reads");
     assert!(requests <= 8, "{requests} requests");
 }

@@ -4,7 +4,7 @@
 
 use crate::cluster::{Cluster, config};
 use crate::world::{name, partition};
-use ottla::common::{BrokerId, Uuid};
+use ottla::common::{BrokerId, TopicPartition, Uuid};
 use ottla::controller::context::ReplicaAssignment;
 use ottla::controller::event::{Call, ElectionKind, Event, IsrChange, Timer, TopicNode};
 use std::collections::BTreeMap;
@@ -62,6 +62,13 @@ fn assignments(words: &[&str]) -> BTreeMap<i32, ReplicaAssignment> {
         }
     }
     partitions
+}
+
+/// `t-0=1,2`; `t-0=cancel` without replicas.
+fn reassignments(words: &[&str]) -> Vec<(TopicPartition, Option<Vec<BrokerId>>)> {
+    let entries = words.iter().filter_map(|w| w.split_once('=')).filter(|(key, _)| *key != "at");
+    let entry = |(tp, target): (&str, &str)| (partition(tp), (target != "cancel").then(|| ids(target)));
+    entries.map(entry).collect()
 }
 
 /// The value of `key=value` among the words.
@@ -122,7 +129,7 @@ fn execute(cluster: &mut Cluster, command: &str) {
         "unclean" => {
             cluster.world.topic_configs.insert(topic().to_string(), Some(true));
             let active = cluster.active().expect("a controller");
-            cluster.step(active, Event::UncleanElectionEnabled(Some(name(topic()))));
+            cluster.step(active, Event::UncleanElectionEnabled(name(topic())));
         }
         "isr" => {
             let isr = ids(words[1]).into_iter().collect();
@@ -165,6 +172,12 @@ fn ask(cluster: &mut Cluster, verb: &str, words: &[&str]) {
             let broker_epoch = cluster.world.brokers[&broker].epoch;
             cluster.call(to, Call::AlterIsr { broker, broker_epoch, changes: vec![change] });
         }
+        "reassign" => cluster.call(to, Call::AlterReassignments(reassignments(words))),
+        "reassign-znode" => {
+            let wanted = reassignments(words).into_iter().map(|(tp, ids)| (tp, ids.unwrap_or_default()));
+            cluster.world.reassign(wanted.collect());
+        }
+        "reassigning" => cluster.call(to, Call::ListReassignments(None)),
         "prefer" => cluster.world.prefer(partitions()),
         "late-answer" => {
             let broker = words[0].parse().expect("a broker id");

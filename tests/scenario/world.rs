@@ -39,6 +39,8 @@ pub struct World {
     pub untold_isr_changes: BTreeMap<BrokerId, BTreeSet<TopicPartition>>,
     pub log_dir_events: BTreeMap<String, BrokerId>,
     pub preferred_election: Option<Vec<TopicPartition>>,
+    /// `/admin/reassign_partitions`
+    pub reassignments: Option<Vec<(TopicPartition, Vec<BrokerId>)>>,
     /// Armed watches by machine.
     armed: BTreeSet<(BrokerId, Watch)>,
     /// Fired watches, in order, not yet taken.
@@ -116,12 +118,19 @@ impl World {
         self.fire(Watch::PreferredElection);
     }
 
+    /// A tool asks for replicas to be moved.
+    pub fn reassign(&mut self, wanted: Vec<(TopicPartition, Vec<BrokerId>)>) {
+        self.reassignments = Some(wanted);
+        self.fire(Watch::Reassignments);
+    }
+
     /// A leader changes its ISR in ZooKeeper itself, and says so now or later.
     pub fn change_isr(&mut self, tp: &TopicPartition, isr: BrokerIds, notify: bool) {
         let Some(state) = self.states.get_mut(tp) else { return };
         state.isr = isr;
         state.zk_version += 1;
         let leader = state.leader;
+        self.fire(Watch::PartitionState(tp.clone()));
         self.untold_isr_changes.entry(leader).or_default().insert(tp.clone());
         if notify {
             self.tell_isr_changes(leader);
@@ -199,6 +208,8 @@ impl World {
             ZkRead::IsrChanges => Some(Watch::IsrChanges),
             ZkRead::LogDirEvents => Some(Watch::LogDirEvents),
             ZkRead::PreferredElection => Some(Watch::PreferredElection),
+            ZkRead::Reassignments => Some(Watch::Reassignments),
+            ZkRead::WatchedPartitionState(tp) => Some(Watch::PartitionState(tp.clone())),
             ZkRead::Feature | ZkRead::PartitionState(_) | ZkRead::UncleanElection(_) => None,
         };
         self.armed.extend(watch.map(|w| (id, w)));
@@ -209,7 +220,10 @@ impl World {
             ZkRead::Brokers => ZkValue::Brokers(self.brokers.values().cloned().collect()),
             ZkRead::Topics => ZkValue::Topics(names(&mut self.topics.keys())),
             ZkRead::Topic(t) => ZkValue::Topic(self.topics.get(&*t).map(|(node, _)| node.clone())),
-            ZkRead::PartitionState(tp) => ZkValue::PartitionState(self.states.get(&tp).cloned()),
+            ZkRead::Reassignments => ZkValue::Reassignments(self.reassignments.clone()),
+            ZkRead::WatchedPartitionState(tp) | ZkRead::PartitionState(tp) => {
+                ZkValue::PartitionState(self.states.get(&tp).cloned())
+            }
             ZkRead::UncleanElection(t) => {
                 ZkValue::UncleanElection(self.topic_configs.get(&*t).copied().flatten())
             }
@@ -258,12 +272,22 @@ impl World {
                 Some(known) if known.zk_version == state.zk_version => {
                     let zk_version = state.zk_version + 1;
                     *known = LeaderAndIsr { zk_version, ..state };
+                    self.fire(Watch::PartitionState(tp));
                     WriteOutcome::Done(zk_version)
                 }
                 Some(_) => WriteOutcome::BadVersion,
                 None => WriteOutcome::Absent,
             },
             ZkWrite::DeleteTopic(t) => return self.delete_tree(&t),
+            other => self.write_elsewhere(other),
+        };
+        self.log.push(super::render::write(&write, outcome));
+        outcome
+    }
+
+    /// Nodes that are neither topics nor states.
+    fn write_elsewhere(&mut self, write: ZkWrite) -> WriteOutcome {
+        match write {
             ZkWrite::DeleteTopicConfig(t) => deleted(self.topic_configs.remove(&*t).is_some()),
             ZkWrite::DeleteTopicDeletion(t) => {
                 let was_there = self.deletions.remove(&*t);
@@ -285,14 +309,26 @@ impl World {
                 self.fire(Watch::PreferredElection);
                 deleted(was_there)
             }
+            ZkWrite::SetReassignments(rest) => match self.reassignments.is_some() {
+                true => {
+                    self.reassignments = Some(rest);
+                    self.fire(Watch::Reassignments);
+                    WriteOutcome::Done(0)
+                }
+                false => WriteOutcome::Absent,
+            },
+            ZkWrite::DeleteReassignments => {
+                let was_there = self.reassignments.take().is_some();
+                self.fire(Watch::Reassignments);
+                deleted(was_there)
+            }
             ZkWrite::DeleteController => {
                 let was_there = self.controller.take().is_some();
                 self.fire(Watch::Controller);
                 deleted(was_there)
             }
-        };
-        self.log.push(super::render::write(&write, outcome));
-        outcome
+            other => unreachable!("{other:?} is of a topic"),
+        }
     }
 
     fn delete_tree(&mut self, topic: &str) -> WriteOutcome {

@@ -43,6 +43,7 @@ pub mod dynamic;
 pub mod general;
 pub mod log;
 pub mod network;
+pub mod quota;
 pub mod replication;
 pub mod security;
 pub mod topic;

@@ -5,13 +5,18 @@
 //! broker. Left out of all until there is an authorizer: authorization; until there are quotas: the quota of topic
 //! changes (KIP-599).
 
+pub mod alter_client_quotas;
 pub mod alter_configs;
+pub mod alter_partition_reassignments;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_topics;
+pub mod describe_client_quotas;
 pub mod describe_configs;
 pub mod describe_log_dirs;
+pub mod elect_leaders;
 pub mod incremental_alter_configs;
+pub mod list_partition_reassignments;
 
 use crate::admin::{Admin, AdminError};
 use crate::common::{ErrorCode, clock};

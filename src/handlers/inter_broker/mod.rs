@@ -1,5 +1,7 @@
-//! What the controller asks, over the wire or, if it runs in this process, directly.
+//! What the controller asks, and what brokers ask of it; over the wire or, within this process, directly.
 
+pub mod alter_isr;
+pub mod controlled_shutdown;
 pub mod leader_and_isr;
 pub mod stop_replica;
 pub mod update_metadata;
