@@ -7,6 +7,7 @@
 
 use super::Shape;
 use super::exception::Exception;
+use super::java::{scala_hash_order, string_hash, topic_partition_hash};
 use crate::common::TopicPartition;
 use crate::protocol::stored::GroupTopicKey;
 use crate::protocol::stored::consumer_protocol::ConsumerProtocolAssignment;
@@ -53,7 +54,7 @@ pub fn group_line(key: Option<&Bytes>, value: Option<&Bytes>) -> Result<Option<S
     };
     let state = if value.members.is_empty() { "Empty" } else { "Stable" };
     let protocol = value.protocol.as_deref().unwrap_or("null");
-    let members = in_hash_order(&value.members, |member| java_hash(&member.member_id))
+    let members = scala_hash_order(&value.members, |member| string_hash(&member.member_id))
         .into_iter()
         .map(|member| format!("{} -> {}", member.member_id, member_text(member, version, protocol)))
         .collect::<Vec<_>>();
@@ -150,7 +151,7 @@ pub fn dump_group_record(
 
 fn group_json(value: &GroupMetadataValue) -> Result<String, Exception> {
     let mut assignments = Vec::new();
-    for member in in_hash_order(&value.members, |member| java_hash(&member.member_id)) {
+    for member in scala_hash_order(&value.members, |member| string_hash(&member.member_id)) {
         let assignment = if &*value.protocol_type == CONSUMER {
             assignment_text(&member.assignment)?
         } else {
@@ -287,30 +288,7 @@ fn partitions_of(value: &TransactionLogValue) -> Vec<String> {
             topic.partition_ids.iter().map(|id| TopicPartition { topic: topic.topic.clone(), partition: *id })
         })
         .collect();
-    let hash = |partition: &TopicPartition| {
-        31i32.wrapping_add(partition.partition).wrapping_mul(31).wrapping_add(java_hash(&partition.topic))
-    };
-    in_hash_order(&all, hash).into_iter().map(TopicPartition::to_string).collect()
-}
-
-/// Java's `String.hashCode`.
-fn java_hash(text: &str) -> i32 {
-    text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
-}
-
-/// The order in which Scala 2.13's mutable hash collections give their elements: by bucket, then by hash.
-fn in_hash_order<T>(elements: &[T], hash: impl Fn(&T) -> i32) -> Vec<&T> {
-    let mut buckets = 16;
-    while elements.len() + 1 > buckets * 3 / 4 {
-        buckets *= 2;
-    }
-    let improved = |element: &T| {
-        let hash = hash(element) as u32;
-        (hash ^ (hash >> 16)) as i32
-    };
-    let mut sorted: Vec<&T> = elements.iter().collect();
-    sorted.sort_by_key(|element| (improved(element) as usize & (buckets - 1), improved(element)));
-    sorted
+    scala_hash_order(&all, topic_partition_hash).into_iter().map(TopicPartition::to_string).collect()
 }
 
 /// A number in base 16, as Scala formats it: no zeros in front.

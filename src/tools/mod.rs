@@ -7,30 +7,39 @@
 #[macro_use]
 pub mod output;
 pub mod argparse;
+pub mod broker_api_versions;
 pub mod client;
+pub mod configs;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod consumer;
 pub mod consumer_groups;
+pub mod delete_records;
 pub mod deserializer;
 pub mod dump_log;
+pub mod elections;
 pub mod events;
 pub mod exception;
 pub mod get_offsets;
 pub mod include_list;
 pub mod internal_topics;
+pub mod java;
+pub mod json;
+pub mod log_dirs;
 pub mod metrics;
 pub mod offsets_migrate;
 pub mod old_consumer;
 pub mod options;
 pub mod perf;
 pub mod producer;
+pub mod reassign;
 pub mod server;
 pub mod signals;
 pub mod throttler;
 pub mod topics;
 pub mod verifiable_consumer;
 pub mod verifiable_producer;
+pub mod zookeeper;
 
 use exception::Exception;
 
@@ -122,7 +131,14 @@ struct Tool {
 }
 
 const TOOLS: &[Tool] = &[
+    Tool { class: "kafka.admin.ConfigCommand", run: configs::run },
     Tool { class: "kafka.admin.ConsumerGroupCommand", run: consumer_groups::run },
+    Tool { class: "kafka.admin.BrokerApiVersionsCommand", run: broker_api_versions::run },
+    Tool { class: "kafka.admin.DeleteRecordsCommand", run: delete_records::run },
+    Tool { class: "kafka.admin.LeaderElectionCommand", run: elections::leader::run },
+    Tool { class: "kafka.admin.LogDirsCommand", run: log_dirs::run },
+    Tool { class: "kafka.admin.PreferredReplicaLeaderElectionCommand", run: elections::preferred::run },
+    Tool { class: "kafka.admin.ReassignPartitionsCommand", run: reassign::run },
     Tool { class: "kafka.admin.TopicCommand", run: topics::run },
     Tool { class: "kafka.tools.ConsoleConsumer", run: console_consumer::run },
     Tool { class: "kafka.tools.ConsoleProducer", run: console_producer::run },

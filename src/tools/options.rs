@@ -151,6 +151,11 @@ impl Options {
         self.given.iter().any(|(given, _)| given == name)
     }
 
+    /// The options as they were given.
+    pub fn given(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.given.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+    }
+
     /// Every argument of an option, in order.
     pub fn values(&self, name: &str) -> Vec<&str> {
         self.given

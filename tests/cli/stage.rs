@@ -247,6 +247,10 @@ impl Stage {
         } else if step.starts_with("# broker 3 started") {
             self.brokers[2].start_again();
             self.wait_for_full_isr();
+        } else if let Some(id) = restarted(step) {
+            self.brokers[id - 1].stop();
+            self.brokers[id - 1].start_again();
+            self.wait_for_full_isr();
         } else if step.starts_with("# broker 1 running") {
             self.start_from_properties();
         } else {
@@ -335,18 +339,20 @@ impl Stage {
         if self.is_whole {
             return command.to_string();
         }
-        [
-            ("1:2:3,2:3:1,3:1:2", "1,1,1"),
-            ("1:2:3,2:3:1", "1,1"),
-            ("1:2,2:3", "1,1"),
-            ("1:2:3", "1"),
-            ("1:2", "1"),
-        ]
-        .into_iter()
-        .fold(command.to_string(), |command, (whole, alone)| {
-            let option = "--replica-assignment ";
-            command.replace(&format!("{option}{whole}"), &format!("{option}{alone}"))
-        })
+        let option = "--replica-assignment ";
+        let mut parts = command.split(option);
+        let mut text = parts.next().unwrap_or_default().to_string();
+        for part in parts {
+            let end = part.find(|c: char| !c.is_ascii_digit() && !":,".contains(c)).unwrap_or(part.len());
+            let (assignment, rest) = part.split_at(end);
+            text = format!("{text}{option}{}{rest}", vec!["1"; assignment.split(',').count()].join(","));
+        }
+        text
+    }
+
+    /// True if there are three brokers that replicate.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Waits until the first broker knows a leader of every partition.
@@ -379,6 +385,12 @@ fn preallocated(command: &str, run: impl FnOnce() -> Ran) -> Ran {
     ran
 }
 
+/// `# broker N restarted`, `# broker N stopped by SIGTERM and started again`
+fn restarted(step: &str) -> Option<usize> {
+    let (id, what) = step.strip_prefix("# broker ")?.split_once(' ')?;
+    (what.starts_with("restarted") || what.contains("started again")).then(|| id.parse().ok())?
+}
+
 fn own(id: usize, zookeeper: &str, is_whole: bool, more: &[(&str, &str)]) -> AnyBroker {
     let replicas = if is_whole { "3" } else { "1" };
     let own = [
@@ -398,6 +410,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("group.initial.rebalance.delay.ms", "0"),
     ("zookeeper.session.timeout.ms", "6000"),
     ("auto.leader.rebalance.enable", "false"),
+    ("password.encoder.secret", "encoder-secret"),
 ];
 
 fn apache(jars: &str, id: usize, zookeeper: &str, dir: &TestDir) -> AnyBroker {

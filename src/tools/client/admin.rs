@@ -88,6 +88,63 @@ impl Admin {
         self.api_timeout_ms = timeout_ms;
     }
 
+    /// Asks one broker (`None`: any), and again if that fails, for `patience_ms`.
+    pub(super) fn call_broker<R: ApiRequest>(
+        &mut self,
+        name: &'static str,
+        broker: Option<BrokerId>,
+        request: &R,
+        patience_ms: i64,
+    ) -> Result<R::Response, Exception> {
+        let mut attempts = Attempts { name, deadline_ms: clock::monotonic_ms() + patience_ms, made: 0 };
+        loop {
+            let answer = match broker {
+                Some(id) => self.call_node(id, request, &mut attempts),
+                None => self.call_any(request, &mut attempts),
+            };
+            match answer {
+                Some(Ok(response)) => return Ok(response),
+                Some(Err(CallError::Unsupported(key))) => return Err(unsupported(key.name())),
+                Some(Err(_)) | None => {}
+            }
+            if clock::monotonic_ms() >= attempts.deadline_ms {
+                return Err(self.no_node(&attempts));
+            }
+            std::thread::sleep(Duration::from_millis(self.network.settings().retry_backoff_ms.max(1) as u64));
+        }
+    }
+
+    fn call_any<R: ApiRequest>(
+        &mut self,
+        request: &R,
+        attempts: &mut Attempts,
+    ) -> Option<Result<R::Response, CallError>> {
+        let timeout_ms = self.network.settings().request_timeout_ms;
+        let (id, connection) = self.network.any(attempts.deadline_ms)?;
+        attempts.made += 1;
+        let answer = connection.call(request, timeout_ms);
+        if matches!(answer, Err(CallError::Io(_) | CallError::TimedOut | CallError::Decode(_))) {
+            self.network.disconnect(id);
+        }
+        Some(answer)
+    }
+
+    fn call_node<R: ApiRequest>(
+        &mut self,
+        id: BrokerId,
+        request: &R,
+        attempts: &mut Attempts,
+    ) -> Option<Result<R::Response, CallError>> {
+        if !self.network.nodes().contains_key(&id) {
+            self.network.metadata(Some(&[]), false, attempts.deadline_ms)?;
+        }
+        if !self.network.nodes().contains_key(&id) {
+            return None;
+        }
+        attempts.made += 1;
+        Some(self.network.call(id, request, attempts.deadline_ms))
+    }
+
     pub(super) fn begin(&self, name: &'static str) -> Attempts {
         Attempts { name, deadline_ms: clock::monotonic_ms() + self.api_timeout_ms, made: 0 }
     }
@@ -111,7 +168,7 @@ impl Admin {
     }
 
     /// Metadata of all topics (`None`) or of these.
-    fn metadata(
+    pub(super) fn metadata(
         &mut self,
         name: &'static str,
         topics: Option<&[ByteString]>,
@@ -150,7 +207,7 @@ impl Admin {
     }
 
     /// Asks the controller until it answers as such.
-    fn call_controller<R: ApiRequest>(
+    pub(super) fn call_controller<R: ApiRequest>(
         &mut self,
         name: &'static str,
         request: &R,
@@ -180,8 +237,13 @@ impl Admin {
         }
     }
 
+    /// `default.api.timeout.ms`
+    pub(super) fn api_timeout_ms(&self) -> i64 {
+        self.api_timeout_ms
+    }
+
     /// Time that a broker may take for a request whose effect it waits for.
-    fn wait_ms(&self) -> i32 {
+    pub(super) fn wait_ms(&self) -> i32 {
         i32::try_from(self.network.settings().request_timeout_ms).unwrap_or(i32::MAX)
     }
 
@@ -285,7 +347,7 @@ impl Admin {
     }
 }
 
-fn is_not_controller(code: i16) -> bool {
+pub(super) fn is_not_controller(code: i16) -> bool {
     ErrorCode::from_code(code) == ErrorCode::NotController
 }
 

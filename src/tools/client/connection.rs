@@ -130,6 +130,11 @@ impl Connection {
         &self.address
     }
 
+    /// By number of the API: the range of versions that the broker serves.
+    pub fn versions(&self) -> &HashMap<i16, (i16, i16)> {
+        &self.versions
+    }
+
     /// The socket, for `poll`.
     pub fn fd(&self) -> RawFd {
         self.stream.as_raw_fd()

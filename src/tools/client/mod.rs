@@ -3,6 +3,10 @@
 
 pub mod address;
 pub mod admin;
+pub mod admin_configs;
+pub mod admin_elections;
+pub mod admin_logs;
+pub mod admin_reassign;
 pub mod connection;
 pub mod definitions;
 pub mod groups;

@@ -128,7 +128,7 @@ impl Network {
     }
 
     /// Takes over brokers and controller, and the bootstrap connection as that of its broker.
-    fn learn(&mut self, response: &MetadataResponse) {
+    pub fn learn(&mut self, response: &MetadataResponse) {
         self.controller_id = response.controller_id;
         self.nodes = response
             .brokers
@@ -164,6 +164,13 @@ impl Network {
             self.bootstrap_connection = self.open(id, &address, deadline_ms);
         }
         self.bootstrap_connection.as_mut().map(|connection| (-1, connection))
+    }
+
+    /// A new connection to one of the bootstrap brokers, tried once.
+    pub fn bootstrap(&mut self, index: usize, deadline_ms: i64) -> Option<&mut Connection> {
+        let address = self.settings.bootstrap.get(index)?.clone();
+        self.bootstrap_connection = self.open(-1 - index as BrokerId, &address, deadline_ms);
+        self.bootstrap_connection.as_mut()
     }
 
     /// A connection to one broker; `None` if it is unknown or unreachable now.

@@ -10,33 +10,18 @@ use crate::common::{ErrorCode, topic_name};
 use crate::config::validate_topic_overrides;
 use crate::tools::Shape;
 use crate::tools::exception::Exception;
+use crate::tools::zookeeper::{self, exception_of};
 use crate::zk::data::{PartitionState, TopicAssignment};
 use crate::zk::replica_placement::{Assignment, Start, assign};
 use crate::zk::topic_admin::{self, Configs, TopicAdminError};
-use crate::zk::{Stat, ZkClient, ZkConfig, ZkError, paths};
+use crate::zk::{Stat, ZkClient, ZkError, paths};
 use std::collections::BTreeSet;
-
-/// Session and connection timeout of Kafka's tools.
-const TIMEOUT_MS: i32 = 30_000;
 
 /// Runs the action.
 pub fn run(request: &Request) -> Result<(), Failure> {
     let connect = request.options.value("zookeeper").map_err(Failure::Start)?.unwrap_or_default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Start(Exception::new("java.io.IOException", error.to_string())))?;
-    runtime.block_on(async {
-        let config = ZkConfig {
-            session_timeout_ms: TIMEOUT_MS,
-            connection_timeout_ms: TIMEOUT_MS,
-            ..ZkConfig::new(connect)
-        };
-        let zk = ZkClient::connect(config).await.map_err(|error| Failure::Start(exception_of(&error)))?;
-        let done = act(request, &zk).await;
-        zk.close().await;
-        done.map_err(Failure::Run)
-    })
+    let done = zookeeper::with_client(connect, async |zk| act(request, &zk).await);
+    done.map_err(Failure::Start)?.map_err(Failure::Run)
 }
 
 async fn act(request: &Request, zk: &ZkClient) -> Result<(), Exception> {
@@ -63,25 +48,6 @@ impl From<TopicAdminError> for Exception {
             TopicAdminError::Zk(error) => exception_of(&error),
         }
     }
-}
-
-impl From<ZkError> for Exception {
-    fn from(error: ZkError) -> Exception {
-        exception_of(&error)
-    }
-}
-
-fn exception_of(error: &ZkError) -> Exception {
-    let class = match error {
-        ZkError::ConnectionTimeout => "kafka.zookeeper.ZooKeeperClientTimeoutException",
-        ZkError::AuthFailed => "kafka.zookeeper.ZooKeeperClientAuthFailedException",
-        ZkError::SessionExpired => "kafka.zookeeper.ZooKeeperClientExpiredException",
-        ZkError::NoNode { .. } => "org.apache.zookeeper.KeeperException$NoNodeException",
-        ZkError::NoAuth { .. } => "org.apache.zookeeper.KeeperException$NoAuthException",
-        ZkError::BadArgument(_) => "java.lang.IllegalArgumentException",
-        _ => "org.apache.zookeeper.KeeperException",
-    };
-    Exception::new(class, error.to_string())
 }
 
 async fn selected(request: &Request, zk: &ZkClient) -> Result<Vec<String>, Exception> {
