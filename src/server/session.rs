@@ -62,20 +62,7 @@ pub async fn register(
     check_addresses(config.broker_id, endpoints, &others)
         .map_err(|message| StartupError::new("java.lang.IllegalArgumentException", message))?;
     let epoch = registrar.register(&registration(config, endpoints)).await?;
-    warn_of_others(
-        config.broker_id,
-        others.iter().map(|b| b.id).filter(|id| *id != config.broker_id).collect(),
-    );
     Ok(epoch)
-}
-
-/// Whoever adds a broker should not find out by looking for a high watermark that stands still.
-fn warn_of_others(id: BrokerId, others: Vec<BrokerId>) {
-    if !others.is_empty() {
-        warn!(target: "kafka.server.KafkaServer",
-            "[KafkaServer id={id}] Brokers {others:?} are registered, too. Brokers of this release do not replicate: \
-             topics need a replication factor of 1 (docs/differences.md).");
-    }
 }
 
 /// Follows the session until it is closed; `events` begin before the first registration.

@@ -3,7 +3,8 @@
 //! Versions 0-2 cut hard at the partition's limit; 3 brings the limit of the whole answer and at least one
 //! batch (KIP-74), 4 read_committed (KIP-98), 7 sessions (KIP-227), 9 leader epochs (KIP-320), 11 racks
 //! (KIP-392), 12 divergence. Batches in formats that a version cannot carry are converted down (0-1: magic 0,
-//! 2-3: magic 1). Left out: followers (replication is not in this release), and sending consumers to another replica.
+//! 2-3: magic 1). A follower (`replica_id` of a broker) reads to the end of the log, and its fetch offset says how far it has
+//! come. Left out: sending consumers to another replica.
 
 use super::down_conversion;
 use crate::common::ErrorCode;

@@ -1,7 +1,4 @@
-//! LeaderAndIsr, versions 0-5: who leads the partitions of this broker.
-//!
-//! Left out: following another broker's log (replication is not in this release); such a partition gets its
-//! log and serves nobody.
+//! LeaderAndIsr, versions 0-5: who leads the partitions of this broker, and whom the others follow.
 
 use super::fence;
 use crate::common::{ErrorCode, TopicPartition, Uuid};
