@@ -394,6 +394,7 @@ impl GroupCoordinator {
         if topics.is_empty() {
             return;
         }
+        self.forget_topics_in_store(topics);
         for slot in self.all_slots() {
             let removed = self.step(&slot, |owned, step| owned.shard.remove_partitions_of(topics, step));
             if removed.is_ok_and(|count| count > 0) {

@@ -9,7 +9,8 @@ use crate::record::builder::BuildError;
 use crate::replication::PartitionError;
 use crate::replication::coordination::CoordinatorAppend;
 use bytes::Bytes;
-use log::{debug, error, warn};
+use bytestring::ByteString;
+use log::{debug, error, info, warn};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,39 @@ impl GroupCoordinator {
             Ok(here) => drop(here.spawn(work)),
             Err(_) => drop(self.background.spawn(work)),
         }
+    }
+
+    /// Has the store forget the offsets of topics that are gone, in the groups that are coordinated here.
+    pub(super) fn forget_topics_in_store(self: &Arc<Self>, topics: &[ByteString]) {
+        if !self.has_offsets_in_store() {
+            return;
+        }
+        let (coordinator, topics) = (Arc::clone(self), topics.to_vec());
+        self.background.spawn(async move {
+            if let Err(error) = coordinator.forget_topics(&topics).await {
+                warn!(target: LOG, "Cannot remove offsets associated with deleted topics {topics:?}: {error}");
+            }
+        });
+    }
+
+    async fn forget_topics(&self, topics: &[ByteString]) -> Result<(), OffsetStoreError> {
+        // A topic of the same name may be there soon.
+        let deleted_ms = clock::now_ms();
+        for group in self.store.groups().await? {
+            if self.check(&group).is_err() || self.storage_of(&group) != OffsetsStorage::ZooKeeper {
+                continue;
+            }
+            let mut offsets = self.store.fetch_all(group.clone()).await?;
+            offsets.retain(|(key, committed)| {
+                topics.contains(&key.topic) && committed.commit_timestamp_ms <= deleted_ms
+            });
+            if !offsets.is_empty() {
+                let gone: Vec<TopicPartition> = offsets.into_iter().map(|(partition, _)| partition).collect();
+                let count = self.store.delete(group.clone(), gone).await?;
+                info!(target: LOG, "Removed {count} offsets of group {group} associated with deleted topics: {topics:?}");
+            }
+        }
+        Ok(())
     }
 
     /// Has the store forget what has expired there; groups that have nothing left go.
