@@ -55,6 +55,7 @@ prepare() {
     kafkajs-*) mkdir -p "$home/kafkajs" && cp "$here"/kafkajs/* "$home/kafkajs/" && (cd "$home/kafkajs" && npm ci --silent --no-audit --no-fund) ;;
     tools-1.1.1) core_jars 1.1.1 2.12 ;;
     tools-2.8.2) core_jars 2.8.2 2.13 ;;
+    handover) core_jars 2.8.2 2.13 && core_jars 1.1.1 2.12 ;;
     takeover-* | consistency) prepare kcat && core_jars 2.8.2 2.13 && clients_jars 2.8.2 ;;
     *) echo "unknown client $1"; return 1 ;;
   esac
@@ -82,6 +83,7 @@ run_client() {
     kafka-python-*) "$home/python/$1/bin/python" "$here/kafka-python/scenario.py" "$BOOTSTRAP" "$version-$word" ;;
     kafkajs-*) (cd "$home/kafkajs" && node scenario.js "$BOOTSTRAP" "$word") ;;
     tools-*) bash "$here/tools/scenario.sh" "$version" "$home/jars/core-$version" "$word" ;;
+    handover) root=$root bash "$here/handover.sh" "$home/jars/core-2.8.2" "$home/jars/core-1.1.1" $word ;;
     takeover-2.8.2) FORMAT=2.8 bash "$here/takeover.sh" ;;
     takeover-1.1.1) FORMAT=1.1 bash "$here/takeover.sh" ;;
     consistency) AGAINST=$against bash "$here/consistency.sh" ;;
