@@ -406,8 +406,11 @@ impl Member {
             None | Some(Ok(None)) => {}
             Some(Ok(Some((change, words)))) => partition.want(change, &words),
             Some(Err(error)) => {
-                log::warn!(target: "kafka.server.ReplicaManager", "Fetch of {}: {error}; it gets no records", partition.name);
-                looked = looked.map(|(standing, _, hint)| (standing, Found::Nothing, hint));
+                log::warn!(target: "kafka.server.ReplicaManager", "Fetch of {}: {error}; it waits for its records", partition.name);
+                if let Ok((_, Found::Data { bytes, .. }, _)) = &mut looked {
+                    // What Apache Kafka does, too: they are not enough for an answer, but go out with it.
+                    *bytes = 0;
+                }
             }
         }
         match looked {

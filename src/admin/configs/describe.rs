@@ -190,11 +190,12 @@ fn topic_entries<'a>(
     names.into_iter().filter(|name| wish.wants(name)).map(entry).collect()
 }
 
-/// The configuration of this broker. As in Kafka, its internal keys show only once a dynamic setting was in force.
+/// The configuration of this broker. As in Kafka, its internal keys show only once a dynamic setting was in force; keys
+/// that Kafka does not have show if they are given.
 pub fn broker(config: &DynamicBrokerConfig, wish: &Wish<'_>) -> Vec<DescribeConfigsResourceResult> {
     let current = config.current();
     let given: BTreeMap<&str, &str> = current.originals().iter().collect();
-    let is_shown = |key: &&def::KeyDef| config.has_changed() || !key.is_internal();
+    let is_shown = |key: &&def::KeyDef| !key.is_own() && (config.has_changed() || !key.is_internal());
     let shown = def::broker_keys().filter(is_shown).map(|key| key.name);
     let names: BTreeSet<&str> = shown.chain(given.keys().copied()).collect();
     let entry = |name: &str| {

@@ -221,6 +221,11 @@ impl KeyDef {
         self.effect == Effect::Kraft || matches!(self.name, "process.roles" | "node.id")
     }
 
+    /// True for keys that Kafka does not have.
+    pub fn is_own(&self) -> bool {
+        self.name == "offsets.storage"
+    }
+
     /// The allowed values as Kafka's documentation writes them; empty if all are.
     pub fn valid_values(&self) -> String {
         match self.valid {

@@ -221,6 +221,7 @@ impl Group {
         offsets: &[(TopicPartition, CommittedOffset)],
         producer: Option<ProducerId>,
     ) {
+        self.had_transaction |= producer.is_some();
         self.offsets.prepare(offsets, producer);
     }
 
@@ -245,6 +246,7 @@ impl Group {
         producer: ProducerId,
         commits: bool,
     ) -> Vec<(TopicPartition, CommittedOffset, Offset)> {
+        self.had_transaction = true;
         self.offsets.complete(producer, commits)
     }
 

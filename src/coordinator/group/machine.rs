@@ -114,6 +114,8 @@ pub struct Group {
     /// None: not known, so any.
     pub(super) subscribed_topics: Option<HashSet<ByteString>>,
     pub(super) offsets: GroupOffsets,
+    /// It had offsets of a transaction: then Kafka shows it, even empty, until it looks for expired offsets.
+    pub(super) had_transaction: bool,
     /// No deadline is earlier than this.
     pub(super) wake_ms: i64,
     /// The driver knows of this time.
@@ -142,6 +144,7 @@ impl Group {
             sync_deadline_ms: None,
             subscribed_topics: None,
             offsets: GroupOffsets::default(),
+            had_transaction: false,
             wake_ms: NEVER,
             armed_ms: NEVER,
         }
@@ -199,7 +202,7 @@ impl Group {
 
     /// True if nobody could miss it.
     pub(super) fn is_pristine(&self) -> bool {
-        self.generation == 0 && self.is_unused()
+        self.generation == 0 && self.is_unused() && !self.had_transaction
     }
 
     pub(super) fn transition(&mut self, to: State, now: Now) {
