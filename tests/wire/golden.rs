@@ -17,19 +17,37 @@ pub struct Entry {
     pub answer: Value,
 }
 
+/// Answers by step and version.
+pub type Answers = BTreeMap<(String, i16), Value>;
+
+/// True if answers are to be written: those of Apache only.
+pub fn is_recording() -> bool {
+    let wanted = std::env::var_os("WIRE_RECORD").is_some();
+    assert!(!wanted || super::target::apache_jars().is_some(), "only Apache's answers are recorded");
+    wanted
+}
+
+/// The answers of a file.
+pub fn read(name: &str) -> Answers {
+    parse(&fs::read_to_string(path(name)).unwrap_or_else(|e| panic!("golden {name}: {e}")))
+}
+
+/// Writes a file.
+pub fn write(name: &str, entries: &[Entry]) {
+    fs::write(path(name), render(entries)).expect("the tree is writable");
+}
+
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/wire/api/{name}.txt"))
 }
 
 /// Writes the file, or compares with it: then `Err` lists all differences.
 pub fn settle(name: &str, entries: &[Entry]) -> Result<(), String> {
-    if std::env::var_os("WIRE_RECORD").is_some() {
-        assert!(super::target::apache_jars().is_some(), "only Apache's answers are recorded");
-        fs::write(path(name), render(entries)).expect("the tree is writable");
+    if is_recording() {
+        write(name, entries);
         return Ok(());
     }
-    let text = fs::read_to_string(path(name)).unwrap_or_else(|e| panic!("golden {name}: {e}"));
-    let mut expected = parse(&text);
+    let mut expected = read(name);
     let mut differences = Vec::new();
     for entry in entries {
         let title = format!("{} v{}", entry.step, entry.version);
@@ -71,7 +89,7 @@ fn render(entries: &[Entry]) -> String {
     text
 }
 
-fn parse(text: &str) -> BTreeMap<(String, i16), Value> {
+fn parse(text: &str) -> Answers {
     let mut entries = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(title) = lines.next() {

@@ -1,14 +1,15 @@
-//! A long conversation with Apache Kafka 2.8.2, byte for byte the same requests, in their order: 19 APIs in all their
+//! A long conversation with Apache Kafka 2.8.2, byte for byte the same requests, in their order: 36 APIs in all their
 //! versions, errors included. Source: `tests/golden/wire/api/*.jsonl.gz`, exchanges of `source` "generated".
 //!
-//! Replaced on the way are ids that a broker chooses: those of topics, fetch sessions and producers. Not compared are
-//! addresses, times, and where Apache's own order is that of a hash table.
+//! Replaced on the way are ids that a broker chooses: those of topics, fetch sessions and group members. Not compared
+//! are addresses, times, and where Apache's own order is that of a hash table.
 //!
-//! Apache's broker had more behind it than these files hold: transactions, groups, a reassignment, and requests that
-//! were lost when it closed a connection (null records). Where that shows in an answer, ours is compared with what
-//! Apache answered to this very replay: `tests/golden/wire/api/replay.txt`, recorded as `golden.rs` says.
+//! Some of the conversation is not in these files, and some requests were lost when Apache's broker closed a connection
+//! (null records), so that some answers depend on what is missing. Where Apache's answer to this very replay is another
+//! one than that of the capture, it stands in `tests/golden/wire/api/replay.txt` (recorded as `golden.rs` says), and that
+//! is what ours is compared with.
 
-use super::golden::{self, Entry};
+use super::golden::{self, Answers, Entry};
 use super::records::recorded_exchanges;
 use super::script::sort;
 use super::support::{TestDir, Wire, wait_for};
@@ -16,6 +17,9 @@ use super::target::{Target, apache_jars};
 use bytes::Bytes;
 use bytestring::ByteString;
 use ottla::protocol::messages as m;
+use ottla::protocol::messages::describe_groups::DescribeGroupsRequest;
+use ottla::protocol::messages::find_coordinator::FindCoordinatorRequest;
+use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
 use ottla::protocol::messages::metadata::MetadataRequest;
 use ottla::protocol::{
     ApiRequest, Message, Reader, Records, client, decode_request_header, encode_request,
@@ -33,18 +37,35 @@ const APIS: &[&str] = &[
     "04-LeaderAndIsr",
     "05-StopReplica",
     "06-UpdateMetadata",
+    "08-OffsetCommit",
+    "09-OffsetFetch",
+    "10-FindCoordinator",
+    "11-JoinGroup",
+    "12-Heartbeat",
+    "13-LeaveGroup",
+    "14-SyncGroup",
+    "15-DescribeGroups",
+    "16-ListGroups",
     "18-ApiVersions",
     "19-CreateTopics",
     "20-DeleteTopics",
     "21-DeleteRecords",
     "22-InitProducerId",
     "23-OffsetForLeaderEpoch",
+    "24-AddPartitionsToTxn",
+    "25-AddOffsetsToTxn",
+    "26-EndTxn",
+    "27-WriteTxnMarkers",
+    "28-TxnOffsetCommit",
     "32-DescribeConfigs",
     "33-AlterConfigs",
     "35-DescribeLogDirs",
     "37-CreatePartitions",
+    "42-DeleteGroups",
     "44-IncrementalAlterConfigs",
+    "47-OffsetDelete",
     "60-DescribeCluster",
+    "61-DescribeProducers",
 ];
 
 /// One request and what Apache answered.
@@ -71,7 +92,7 @@ fn exchanges() -> Vec<Exchange> {
                 continue;
             }
             let scenario = exchange["scenario"].as_str().expect("a scenario");
-            if LEFT_OUT.contains(&scenario) || NEEDS_COORDINATOR.contains(&scenario) {
+            if LEFT_OUT.contains(&scenario) {
                 continue;
             }
             let version = exchange["version"].as_i64().expect("a number");
@@ -102,50 +123,22 @@ const LEFT_OUT: &[&str] = &[
     "Metadata.afterAcks0Error(closed?)",
 ];
 
-/// Not sent: they change what the cluster holds, and need the transaction coordinator.
-const NEEDS_COORDINATOR: &[&str] =
-    &["InitProducerId.bump", "InitProducerId.fenced", "InitProducerId.retrySame", "InitProducerId.txnFirst"];
-
-/// Compared with `replay.txt`: the capture's broker was in another state.
-const ANEW: &[&str] = &[
-    "CreatePartitions.manual",
-    "CreatePartitions.ok",
-    "DescribeConfigs.broker",
-    "DescribeConfigs.brokerDefault",
-    "DescribeConfigs.keysDocs",
-    "DescribeConfigs.topic",
-    "DescribeLogDirs.all",
-    "DescribeLogDirs.moving",
-    "DescribeLogDirs.none",
-    "DescribeLogDirs.some",
-    "Fetch.m0",
-    "Fetch.m1",
-    "Fetch.multi",
-    "Fetch.readCommittedAborted",
-    "Fetch.readCommittedOpen",
-    "Fetch.readUncommittedOpen",
-    "Fetch.sessionAdd",
-    "Fetch.sessionForget",
-    "ListOffsets.freshLeader",
-    "ListOffsets.ok",
-    "ListOffsets.readCommittedOpen",
-    "Metadata.afterUpdateMetadata",
-    "Metadata.all",
-    "Metadata.autoCreate",
-    "Metadata.named",
-    "OffsetForLeaderEpoch.ok",
-    "Produce.asForcedLeader",
-    "Produce.lz4",
-    "Produce.snappy",
-    "Produce.twoPartitions",
-    "Produce.txn",
-];
-
 /// Not compared: Apache does not keep the epoch of a leader whose address it has not heard of.
 const LEADER_UNKNOWN: &str = "LeaderAndIsr.sameAgain v0 #1452";
 
+/// Sent while a transaction ends, and not compared: the answer tells how far it is.
+const WHILE_ENDING: &[&str] = &["EndTxn.again", "EndTxn.otherVerdict"];
+const CONCURRENT_TRANSACTIONS: i16 = 51;
+
 /// CreateTopics up to this one came before all others, to a broker that had most of the topics.
 const PRELUDE_MAX: i64 = 58;
+
+/// A request of the test's own.
+fn call<R: ApiRequest>(wire: &mut Wire, version: i16, request: &R) -> R::Response {
+    wire.send_raw(&encode_request(1, None, version, request)).expect("an open connection");
+    let frame = wire.read_frame().expect("an answer");
+    client::decode_response::<R>(frame, version).expect("a readable answer").1
+}
 
 fn decode<R: ApiRequest>(frame: &Bytes, version: i16) -> Value {
     let (_, response) = client::decode_response::<R>(frame.clone(), version).expect("a readable answer");
@@ -161,18 +154,35 @@ fn decoded(key: i64, version: i16, frame: &Bytes) -> Value {
         4 => decode::<m::leader_and_isr::LeaderAndIsrRequest>(frame, version),
         5 => decode::<m::stop_replica::StopReplicaRequest>(frame, version),
         6 => decode::<m::update_metadata::UpdateMetadataRequest>(frame, version),
+        8 => decode::<m::offset_commit::OffsetCommitRequest>(frame, version),
+        9 => decode::<m::offset_fetch::OffsetFetchRequest>(frame, version),
+        10 => decode::<m::find_coordinator::FindCoordinatorRequest>(frame, version),
+        11 => decode::<m::join_group::JoinGroupRequest>(frame, version),
+        12 => decode::<m::heartbeat::HeartbeatRequest>(frame, version),
+        13 => decode::<m::leave_group::LeaveGroupRequest>(frame, version),
+        14 => decode::<m::sync_group::SyncGroupRequest>(frame, version),
+        15 => decode::<m::describe_groups::DescribeGroupsRequest>(frame, version),
+        16 => decode::<m::list_groups::ListGroupsRequest>(frame, version),
         18 => decode::<m::api_versions::ApiVersionsRequest>(frame, version),
         19 => decode::<m::create_topics::CreateTopicsRequest>(frame, version),
         20 => decode::<m::delete_topics::DeleteTopicsRequest>(frame, version),
         21 => decode::<m::delete_records::DeleteRecordsRequest>(frame, version),
         22 => decode::<m::init_producer_id::InitProducerIdRequest>(frame, version),
         23 => decode::<m::offset_for_leader_epoch::OffsetForLeaderEpochRequest>(frame, version),
+        24 => decode::<m::add_partitions_to_txn::AddPartitionsToTxnRequest>(frame, version),
+        25 => decode::<m::add_offsets_to_txn::AddOffsetsToTxnRequest>(frame, version),
+        26 => decode::<m::end_txn::EndTxnRequest>(frame, version),
+        27 => decode::<m::write_txn_markers::WriteTxnMarkersRequest>(frame, version),
+        28 => decode::<m::txn_offset_commit::TxnOffsetCommitRequest>(frame, version),
         32 => decode::<m::describe_configs::DescribeConfigsRequest>(frame, version),
         33 => decode::<m::alter_configs::AlterConfigsRequest>(frame, version),
         35 => decode::<m::describe_log_dirs::DescribeLogDirsRequest>(frame, version),
         37 => decode::<m::create_partitions::CreatePartitionsRequest>(frame, version),
         44 => decode::<m::incremental_alter_configs::IncrementalAlterConfigsRequest>(frame, version),
+        42 => decode::<m::delete_groups::DeleteGroupsRequest>(frame, version),
+        47 => decode::<m::offset_delete::OffsetDeleteRequest>(frame, version),
         60 => decode::<m::describe_cluster::DescribeClusterRequest>(frame, version),
+        61 => decode::<m::describe_producers::DescribeProducersRequest>(frame, version),
         other => panic!("key {other}"),
     }
 }
@@ -254,6 +264,11 @@ impl Ids {
                     self.known.insert(bytes(their), bytes(our));
                 }
             }
+            (Value::String(their), Value::String(our))
+                if key == "memberId" && their.len() == our.len() && !their.is_empty() =>
+            {
+                self.known.insert(their.clone().into_bytes(), our.clone().into_bytes());
+            }
             _ => {}
         }
     }
@@ -280,6 +295,10 @@ const UNORDERED: &[&str] = &[
     "results",
     "apiKeys",
     "brokers",
+    "groups",
+    "members",
+    "activeProducers",
+    "markers",
 ];
 
 /// One run: the broker, and what only this run has.
@@ -291,21 +310,68 @@ struct Run {
     ids: Ids,
     differences: Vec<String>,
     compared: usize,
-    anew: Vec<Entry>,
+    /// `replay.txt`, as far as it was not asked for yet; or what will be in it.
+    anew: Answers,
+    recorded: Vec<Entry>,
+    /// How often a step came.
+    steps: BTreeMap<(String, i16), usize>,
+    /// The producer id that the capture gave last.
+    producer_id: i64,
+    /// The EndTxn that was sent last, if its transaction may still be ending.
+    ending: Option<Exchange>,
 }
 
 impl Run {
     fn start() -> Run {
         let dir = TestDir::new("replay");
         let log_dirs = ["d0", "d1"].map(|name| dir.join(name).display().to_string()).join(",");
-        let settings = [
+        let mut settings = vec![
             ("broker.id", "1"),
             ("log.dirs", log_dirs.as_str()),
             ("log.retention.check.interval.ms", "300000"),
         ];
+        if apache_jars().is_none() {
+            settings.push((OFFSETS_STORAGE, "kafka"));
+        }
         let target = Target::start(&settings);
         let wire = Wire::connect(&target.address());
-        Run { dir, target, wire, ids: Ids::default(), differences: Vec::new(), compared: 0, anew: Vec::new() }
+        Run {
+            dir,
+            target,
+            wire,
+            ids: Ids::default(),
+            differences: Vec::new(),
+            compared: 0,
+            anew: if golden::is_recording() { Answers::new() } else { golden::read("replay") },
+            recorded: Vec::new(),
+            steps: BTreeMap::new(),
+            producer_id: -1,
+            ending: None,
+        }
+    }
+
+    /// Apache's broker had its internal topics before, and both coordinators loaded.
+    fn load_coordinators(&self) {
+        let mut wire = Wire::connect(&self.target.address());
+        for (key_type, name) in [(0, "group"), (1, "transaction")] {
+            wait_for("a coordinator", || {
+                let request = FindCoordinatorRequest { key: name.into(), key_type, ..Default::default() };
+                (call(&mut wire, 1, &request).error_code == 0).then_some(())
+            });
+        }
+        wait_for("loaded groups", || {
+            let request = DescribeGroupsRequest { groups: vec!["nobody".into()], ..Default::default() };
+            (call(&mut wire, 0, &request).groups[0].error_code == 0).then_some(())
+        });
+        wait_for("loaded transactions", || {
+            let transactional_id = Some("nobody".into());
+            let request = InitProducerIdRequest {
+                transactional_id,
+                transaction_timeout_ms: 1000,
+                ..Default::default()
+            };
+            (call(&mut wire, 0, &request).error_code == 0).then_some(())
+        });
     }
 
     /// The topics that Apache's broker had before.
@@ -316,6 +382,13 @@ impl Run {
 
     fn exchange(&mut self, mut exchange: Exchange) {
         self.ids.replace(&mut exchange.request);
+        let is_while_ending = WHILE_ENDING.contains(&exchange.scenario.as_str());
+        if !is_while_ending {
+            self.wait_for_end_of_transaction();
+        }
+        if exchange.key == 22 {
+            self.use_up_producer_ids(&exchange);
+        }
         let mut answer = exchange.send(&mut self.wire);
         if answer.is_none() && exchange.response.is_some() {
             // The one before was silent, and our answer to it was the end of the connection.
@@ -346,6 +419,7 @@ impl Run {
                 }
             }
             18 => only_served(&mut theirs, &ours),
+            32 => without_own_keys(&mut ours),
             _ => {}
         }
         for value in [&mut theirs, &mut ours] {
@@ -355,15 +429,68 @@ impl Run {
             }
             sort(value, UNORDERED);
         }
-        if exchange.title == LEADER_UNKNOWN {
-            return;
+        if exchange.title != LEADER_UNKNOWN && !is_while_ending {
+            self.compare(&exchange, &theirs, ours);
         }
-        if ANEW.contains(&exchange.scenario.as_str()) {
-            self.note(&exchange, ours);
-        } else {
-            self.compared += 1;
-            golden::compare(&exchange.title, &theirs, &ours, &mut self.differences);
+        if ["EndTxn.commit", "EndTxn.abort"].contains(&exchange.scenario.as_str()) {
+            self.ending = Some(exchange);
         }
+    }
+
+    /// Asks for the same end again until it is one of the past.
+    fn wait_for_end_of_transaction(&mut self) {
+        let Some(exchange) = self.ending.take() else { return };
+        wait_for("an end of the transaction", || {
+            let frame = exchange.send(&mut self.wire).expect("an answer");
+            let answer = decoded(exchange.key, exchange.version, &frame);
+            (answer["errorCode"] != CONCURRENT_TRANSACTIONS).then_some(())
+        });
+    }
+
+    /// With the capture, or with what Apache answered to the replay. Records that, if it is another answer.
+    fn compare(&mut self, exchange: &Exchange, theirs: &Value, ours: Value) {
+        let (step, version) = self.step(exchange);
+        let mut differences = Vec::new();
+        self.compared += 1;
+        match self.anew.remove(&(step.clone(), version)) {
+            Some(anew) => {
+                golden::compare(&format!("{} anew", exchange.title), &anew, &ours, &mut differences)
+            }
+            None => golden::compare(&exchange.title, theirs, &ours, &mut differences),
+        }
+        if !golden::is_recording() {
+            self.differences.append(&mut differences);
+        } else if !differences.is_empty() {
+            self.recorded.push(Entry { step, version, answer: ours });
+        }
+    }
+
+    /// The scenario, with a number if it comes again in the same version.
+    fn step(&mut self, exchange: &Exchange) -> (String, i16) {
+        let count = self.steps.entry((exchange.scenario.clone(), exchange.version)).or_default();
+        *count += 1;
+        let again = if *count == 1 { String::new() } else { format!(" {count}") };
+        (format!("{}{again}", exchange.scenario), exchange.version)
+    }
+
+    /// Producer ids stand in record batches, under their CRC: so that the next one is that of the capture, those before
+    /// it are given to nobody.
+    fn use_up_producer_ids(&mut self, exchange: &Exchange) {
+        let Some(frame) = &exchange.response else { return };
+        let answer = decoded(exchange.key, exchange.version, frame);
+        let wanted = answer["producerId"].as_i64().expect("a number");
+        let mut wire = Wire::connect(&self.target.address());
+        while self.producer_id + 1 < wanted {
+            let request = InitProducerIdRequest {
+                transactional_id: None,
+                transaction_timeout_ms: 1000,
+                ..Default::default()
+            };
+            let answer = call(&mut wire, 0, &request);
+            assert_eq!(answer.error_code, 0);
+            self.producer_id = answer.producer_id;
+        }
+        self.producer_id = self.producer_id.max(wanted);
     }
 
     /// A topic that Metadata creates takes a moment, and the next answers would show how long.
@@ -372,23 +499,12 @@ impl Run {
         let names = exchange.creates();
         wait_for("created topics", || {
             let request = MetadataRequest { topics: None, ..Default::default() };
-            wire.send_raw(&encode_request(1, None, 8, &request)).expect("an open connection");
-            let frame = wire.read_frame().expect("an answer");
-            let (_, all) = client::decode_response::<MetadataRequest>(frame, 8).expect("a readable answer");
+            let all = call(&mut wire, 8, &request);
             let is_there = |name: &ByteString| {
                 all.topics.iter().any(|topic| topic.name == *name && topic.error_code == 0)
             };
             names.iter().all(is_there).then_some(())
         });
-    }
-
-    /// For `replay.txt`.
-    fn note(&mut self, exchange: &Exchange, answer: Value) {
-        let is_same = |e: &&Entry| e.version == exchange.version && e.step.starts_with(&exchange.scenario);
-        let count = self.anew.iter().filter(is_same).count();
-        let again = if count == 0 { String::new() } else { format!(" {}", count + 1) };
-        let step = format!("{}{again}", exchange.scenario);
-        self.anew.push(Entry { step, version: exchange.version, answer });
     }
 
     /// Replaces what differs between two brokers of the same behaviour.
@@ -401,7 +517,6 @@ impl Run {
                     number.as_i64().is_some_and(|n| (1_760_000_000_000..9_000_000_000_000).contains(&n));
                 let is_id = match key {
                     "port" | "sessionId" => number.as_i64() != Some(0),
-                    "producerId" => number.as_i64() != Some(-1),
                     _ => false,
                 };
                 if is_now || is_id {
@@ -409,7 +524,8 @@ impl Run {
                 }
             }
             Value::String(text) => {
-                let is_id = matches!(key, "clusterId" | "host" | "documentation") && !text.is_empty()
+                let is_id = matches!(key, "clusterId" | "host" | "documentation" | "memberId" | "leader")
+                    && !text.is_empty()
                     || key == "topicId" && !text.starts_with("AAAAAAAAAAAAAAAAAAAA");
                 *value = if is_id { "ANY".into() } else { self.without_addresses(text).into() };
             }
@@ -421,6 +537,17 @@ impl Run {
         text.replace(&self.dir.path().display().to_string(), "LOGDIRS")
             .replace(&self.target.zookeeper_address(), "ZOOKEEPER")
             .replace(&format!(":{}", self.target.port()), ":PORT")
+    }
+}
+
+/// The key that Apache does not have.
+const OFFSETS_STORAGE: &str = "offsets.storage";
+
+fn without_own_keys(ours: &mut Value) {
+    for result in ours["results"].as_array_mut().into_iter().flatten() {
+        if let Some(configs) = result["configs"].as_array_mut() {
+            configs.retain(|config| config["name"] != OFFSETS_STORAGE);
+        }
     }
 }
 
@@ -452,8 +579,10 @@ fn merge_log_dirs(value: &mut Value) {
         for topic in dir["topics"].as_array_mut().expect("an array") {
             let name = topic["name"].as_str().expect("a name").to_string();
             let some = topic["partitions"].as_array_mut().expect("an array");
-            // It holds what the broker compressed with gzip.
-            some.iter_mut().filter(|_| name == "m0").for_each(|some| some["partitionSize"] = Value::Null);
+            // The first holds what the broker compressed with gzip, the others what it wrote for itself.
+            if ["m0", "__consumer_offsets", "__transaction_state"].contains(&name.as_str()) {
+                some.iter_mut().for_each(|some| some["partitionSize"] = Value::Null);
+            }
             partitions.entry(name).or_default().extend(some.iter().cloned());
         }
         dir["topics"] = Value::Null;
@@ -466,17 +595,21 @@ fn merge_log_dirs(value: &mut Value) {
 #[test]
 fn the_same_requests_get_the_same_answers() {
     let mut run = Run::start();
+    run.load_coordinators();
     let (prelude, exchanges): (Vec<_>, Vec<_>) =
         exchanges().into_iter().partition(|e| e.key == 19 && e.correlation_id <= PRELUDE_MAX);
     // Those with errors wait for leaders that never come.
     prelude.iter().filter(|e| e.scenario != "CreateTopics.errors").for_each(|e| run.prepare(e));
     exchanges.into_iter().for_each(|e| run.exchange(e));
-    assert!(run.compared > 450, "{} exchanges", run.compared);
-    if let Err(differences) = golden::settle("replay", &run.anew) {
-        run.differences.push(differences);
+    if golden::is_recording() {
+        golden::write("replay", &run.recorded);
+        return;
     }
+    let unused = run.anew.keys().map(|(step, version)| format!("{step} v{version}: not sent"));
+    run.differences.extend(unused);
     let differences = run.differences.join("\n");
     assert!(differences.is_empty(), "{} differences:\n{differences}", differences.lines().count());
+    assert!(run.compared > 1200, "{} exchanges", run.compared);
 }
 
 impl Exchange {
