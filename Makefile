@@ -20,7 +20,7 @@ stop: ## ends what `make run` started; the data stays in .run/
 	@scripts/local.sh stop
 
 status: ## what runs
-	@scripts/local.sh status
+	@scripts/local.sh status || true
 
 build: ## the release binaries, target/release/kafka-server and kafka-tools
 	cargo build --release

@@ -91,6 +91,7 @@ apt_install() {
   command -v apt-get >/dev/null || { echo "no apt-get here, so $1 is not installed" >&2; return 1; }
   [ "$(id -u)" = 0 ] || { echo "not root: cannot run apt-get install $1" >&2; return 1; }
   echo "installing the package $1" >&2
+  local -x DEBIAN_FRONTEND=noninteractive
   { apt-get install -y -q "$1" || { apt-get update -q && apt-get install -y -q "$1"; }; } </dev/null >&2
 }
 
