@@ -296,6 +296,7 @@ pub async fn committed_offsets(ensemble: Ensemble<'_>) {
             group: "g".into(),
             partition: key.clone(),
             offset: stored(round * i64::from(key.partition), metadata),
+            keeps_time: false,
         };
         let commits: Vec<_> = keys.iter().map(commit).collect();
         assert!(offsets::write(&zk, &commits).await.iter().all(Result::is_ok), "round {round}");
@@ -311,7 +312,12 @@ pub async fn committed_offsets(ensemble: Ensemble<'_>) {
     }
     offsets::write(
         &zk,
-        &[offsets::Commit { group: "g".into(), partition: keys[7].clone(), offset: stored(1, "x") }],
+        &[offsets::Commit {
+            group: "g".into(),
+            partition: keys[7].clone(),
+            offset: stored(1, "x"),
+            keeps_time: false,
+        }],
     )
     .await;
     other.set("/consumers/g/offsets/t/7", "1", ANY_VERSION).await.unwrap();

@@ -117,6 +117,14 @@ pub trait OffsetStore: Send + Sync {
         offsets: Vec<(TopicPartition, CommittedOffset)>,
     ) -> Stored<Vec<Result<(), OffsetStoreError>>>;
 
+    /// As [`OffsetStore::commit`], of offsets that were committed before, in a transaction: each keeps its time to the
+    /// millisecond, so that it can be told from the one before it.
+    fn hand_over(
+        &self,
+        group: ByteString,
+        offsets: Vec<(TopicPartition, CommittedOffset)>,
+    ) -> Stored<Vec<Result<(), OffsetStoreError>>>;
+
     /// The offsets of `partitions`, in order, none where there is none.
     fn fetch(
         &self,

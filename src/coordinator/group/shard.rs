@@ -291,7 +291,14 @@ impl Shard {
     pub fn handed_over(&mut self, name: &GroupRef, partitions: Vec<TopicPartition>, step: &mut Step<'_>) {
         let Some(group) = self.of(name) else { return };
         group.end_hand_over(&partitions);
-        step.effects.push(Effect::Tombstones { group: name.id.clone(), partitions, group_is_gone: false });
+        // Where another transaction has an offset, its marker may stand in the log already, and a tombstone behind it
+        // would hide what it has committed from the next load. That offset's own tombstone will do.
+        let (group_id, offsets) = (name.id.clone(), &group.offsets);
+        let settled: Vec<_> = partitions.into_iter().filter(|p| !offsets.is_unstable(p)).collect();
+        if !settled.is_empty() {
+            let (partitions, group_is_gone) = (settled, false);
+            step.effects.push(Effect::Tombstones { group: group_id, partitions, group_is_gone });
+        }
         self.settle(&name.id, step);
     }
 

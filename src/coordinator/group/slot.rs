@@ -44,6 +44,8 @@ pub(super) struct Slot {
     pub(super) partition: i32,
     inner: Mutex<Inner>,
     appending: AtomicBool,
+    /// Held while offsets of transactions are compared with the store's and brought there.
+    handing_over: tokio::sync::Mutex<()>,
 }
 
 /// Something to store, and under which epoch.
@@ -84,7 +86,12 @@ pub(super) fn now() -> Now {
 impl Slot {
     pub(super) fn new(partition: i32) -> Slot {
         let inner = Inner { leader_epoch: -1, loads: 0, status: Status::Absent };
-        Slot { partition, inner: Mutex::new(inner), appending: AtomicBool::new(false) }
+        Slot {
+            partition,
+            inner: Mutex::new(inner),
+            appending: AtomicBool::new(false),
+            handing_over: tokio::sync::Mutex::default(),
+        }
     }
 
     fn lock(&self) -> (MutexGuard<'_, Inner>, HaltOnPanic) {
@@ -262,6 +269,11 @@ impl Slot {
     /// The epoch in which this broker leads, or led last.
     pub(super) fn leader_epoch(&self) -> LeaderEpoch {
         self.lock().0.leader_epoch
+    }
+
+    /// Waits for the turn to bring offsets of transactions to the store.
+    pub(super) async fn hand_over_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.handing_over.lock().await
     }
 
     /// Carries out what is in the outbox, in order. One thread at a time does it; others leave their part to it.

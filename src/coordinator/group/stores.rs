@@ -209,7 +209,7 @@ async fn hand_over(errand: Errand, group: GroupRef, offsets: Vec<(TopicPartition
             let newer = offsets.iter().zip(&known).filter(|((_, ours), known)| is_older(known, ours));
             let newer: Vec<_> = newer.map(|(offset, _)| offset.clone()).collect();
             if !newer.is_empty() {
-                let stored = store.commit(group.id.clone(), newer).await?;
+                let stored = store.hand_over(group.id.clone(), newer).await?;
                 // What can never be stored must not hold up the rest for ever.
                 for error in stored.into_iter().filter_map(Result::err) {
                     if error == OffsetStoreError::Unavailable {
@@ -220,7 +220,11 @@ async fn hand_over(errand: Errand, group: GroupRef, offsets: Vec<(TopicPartition
             }
             Ok::<(), OffsetStoreError>(())
         };
-        match newer.await {
+        // One at a time: what is compared must not change before it is replaced.
+        let turn = errand.slot.hand_over_turn().await;
+        let done = newer.await;
+        drop(turn);
+        match done {
             Ok(()) => break,
             Err(OffsetStoreError::Unavailable) => {
                 warn!(target: LOG, "Offsets of group {} that a transaction has committed wait for ZooKeeper", group.id);

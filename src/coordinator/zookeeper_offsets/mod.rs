@@ -70,16 +70,18 @@ fn to_committed(found: Found) -> CommittedOffset {
     }
 }
 
-impl OffsetStore for ZooKeeperOffsets {
-    fn commit(
+impl ZooKeeperOffsets {
+    fn write(
         &self,
         group: ByteString,
-        offsets: Vec<(TopicPartition, CommittedOffset)>,
+        offsets: &[(TopicPartition, CommittedOffset)],
+        keeps_time: bool,
     ) -> Stored<Vec<Result<(), OffsetStoreError>>> {
         let commits = offsets.iter().map(|(partition, committed)| offsets::Commit {
             group: group.to_string(),
             partition: partition.clone(),
             offset: to_stored(committed),
+            keeps_time,
         });
         let written = self.writer.write(commits.collect());
         Box::pin(async move {
@@ -98,6 +100,24 @@ impl OffsetStore for ZooKeeperOffsets {
             });
             Ok(told.collect())
         })
+    }
+}
+
+impl OffsetStore for ZooKeeperOffsets {
+    fn commit(
+        &self,
+        group: ByteString,
+        offsets: Vec<(TopicPartition, CommittedOffset)>,
+    ) -> Stored<Vec<Result<(), OffsetStoreError>>> {
+        self.write(group, &offsets, false)
+    }
+
+    fn hand_over(
+        &self,
+        group: ByteString,
+        offsets: Vec<(TopicPartition, CommittedOffset)>,
+    ) -> Stored<Vec<Result<(), OffsetStoreError>>> {
+        self.write(group, &offsets, true)
     }
 
     fn fetch(

@@ -359,6 +359,7 @@ impl OldConsumer {
                 commits.push(Commit {
                     group: self.settings.group.clone(),
                     partition: key.clone(),
+                    keeps_time: false,
                     offset: StoredOffset {
                         offset,
                         leader_epoch: None,

@@ -28,7 +28,7 @@ fn key(topic: &str, partition: i32) -> TopicPartition {
 }
 
 fn commit(group: &str, topic: &str, partition: i32, offset: StoredOffset) -> Commit {
-    Commit { group: group.into(), partition: key(topic, partition), offset }
+    Commit { group: group.into(), partition: key(topic, partition), offset, keeps_time: false }
 }
 
 async fn write_one(zk: &ZkClient, group: &str, offset: StoredOffset) {

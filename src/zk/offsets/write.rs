@@ -29,6 +29,8 @@ pub struct Commit {
     pub partition: TopicPartition,
     /// What.
     pub offset: StoredOffset,
+    /// Its time is stored to the millisecond, instead of the time of the write if the two are close.
+    pub keeps_time: bool,
 }
 
 /// A node to be written: path and data.
@@ -42,10 +44,11 @@ struct Target {
 
 impl Target {
     fn new(commit: &Commit) -> Target {
-        let Commit { group, partition: TopicPartition { topic, partition }, offset: stored } = commit;
+        let Commit { group, partition: TopicPartition { topic, partition }, offset: stored, .. } = commit;
         let group = group_node(group);
         let number = paths::consumer_offset(&group, topic, *partition);
-        let is_plain = stored.leader_epoch.is_none()
+        let is_plain = !commit.keeps_time
+            && stored.leader_epoch.is_none()
             && stored.metadata.is_empty()
             && stored.expire_timestamp_ms.is_none()
             && (stored.commit_timestamp_ms - clock::now_ms()).abs() <= NOW_MS;
