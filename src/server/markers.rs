@@ -4,20 +4,17 @@
 //! that the inter-broker protocol fixes, `request.timeout.ms` for a whole exchange.
 
 use super::transport::{self, Asked, Link};
-use crate::common::topic_name::TRANSACTION_STATE_TOPIC;
-use crate::common::{BrokerId, clock};
+use crate::common::{BrokerId, TopicPartition, clock};
 use crate::config::{BrokerConfig, IbpVersion};
 use crate::controller::BrokerAddress;
-use crate::coordinator::transaction::{
-    MarkerFuture, MarkerTransport, TransactionCoordinator, TransactionDeps,
-};
+use crate::coordinator::transaction::{ExistenceFuture, MarkerFuture, MarkerTransport};
 use crate::handlers::Broker;
 use crate::handlers::inter_broker::write_txn_markers;
-use crate::metadata::{MetadataCache, ProducerIds};
 use crate::protocol::messages::write_txn_markers::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
-use crate::replication::ReplicaManager;
+use crate::zk::data::{NodeError, TopicAssignment};
+use crate::zk::{ZkClient, paths};
 use bytestring::ByteString;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// The way of markers. The broker is set once it is built: the coordinator is one of its parts.
@@ -27,17 +24,20 @@ pub struct MarkerLinks {
     listener: String,
     version: i16,
     timeout_ms: i64,
+    zk: ZkClient,
     links: Mutex<HashMap<BrokerId, Link>>,
 }
 
 impl MarkerLinks {
-    fn new(config: &BrokerConfig) -> MarkerLinks {
+    /// Without connections. `zk` knows which partitions exist.
+    pub fn new(config: &BrokerConfig, zk: ZkClient) -> MarkerLinks {
         MarkerLinks {
             broker: OnceLock::new(),
             client_id: ByteString::from(format!("broker-{}-txn-marker-sender", config.broker_id)),
             listener: config.inter_broker_listener_name.clone(),
             version: i16::from(config.inter_broker_protocol_version >= IbpVersion::V2_8_IV0),
             timeout_ms: i64::from(config.request_timeout_ms),
+            zk,
             links: Mutex::default(),
         }
     }
@@ -82,6 +82,23 @@ impl MarkerTransport for MarkerLinks {
                 .unwrap_or_else(|_| Err(format!("no answer within {timeout_ms} ms")))
         })
     }
+
+    fn may_exist(&self, partition: TopicPartition) -> ExistenceFuture {
+        let zk = self.zk.clone();
+        Box::pin(async move {
+            match partitions(&zk, &partition.topic).await {
+                Ok(found) => found.is_some_and(|found| found.contains(&partition.partition)),
+                // Nobody knows: then it is not given up.
+                Err(_) => true,
+            }
+        })
+    }
+}
+
+/// Partitions of a topic as ZooKeeper has them; none if there is no such topic.
+pub(super) async fn partitions(zk: &ZkClient, topic: &str) -> Result<Option<BTreeSet<i32>>, NodeError> {
+    let Some((data, _)) = zk.get(&paths::topic(topic)).await? else { return Ok(None) };
+    Ok(Some(TopicAssignment::decode(&data)?.partitions.into_keys().collect()))
 }
 
 /// A future that is dropped half-way closes the connection: what it asked is not answered to the next request.
@@ -101,22 +118,4 @@ async fn exchange(
     let response = asked.exchange(request).await?;
     *link = Some((known, connection, correlation_id.wrapping_add(1)));
     Ok(response)
-}
-
-/// Starts the transaction coordinator, which from now on hears of its partitions.
-pub fn start_transactions(
-    config: &Arc<BrokerConfig>,
-    metadata: &Arc<MetadataCache>,
-    producer_ids: &Arc<ProducerIds>,
-    replicas: &ReplicaManager,
-) -> (Arc<MarkerLinks>, Arc<TransactionCoordinator>) {
-    let links = Arc::new(MarkerLinks::new(config));
-    let coordinator = TransactionCoordinator::start(TransactionDeps {
-        config: Arc::clone(config),
-        metadata: Arc::clone(metadata),
-        producer_ids: Arc::clone(producer_ids),
-        transport: Arc::clone(&links) as Arc<dyn MarkerTransport>,
-    });
-    replicas.listen(TRANSACTION_STATE_TOPIC, coordinator.clone());
-    (links, coordinator)
 }

@@ -6,6 +6,7 @@ pub mod cleaning;
 pub mod command_line;
 pub mod config_changes;
 pub mod controlled_shutdown;
+pub mod coordinators;
 pub mod housekeeping;
 pub mod log_files;
 pub mod log_levels;

@@ -4,19 +4,14 @@ use super::built::Built;
 use super::log_levels::LEVELS;
 use super::startup::StartupError;
 use super::transport::ServerTransport;
-use super::{config_changes, markers, offsets_storage, session};
+use super::{config_changes, coordinators, offsets_storage, session};
 use crate::admin::Admin;
-use crate::common::topic_name::GROUP_METADATA_TOPIC;
-use crate::common::{Offset, TopicPartition};
+use crate::common::{BrokerId, Offset, TopicPartition};
 use crate::config::{BrokerConfig, IbpVersion, Scope, SecurityProtocol, TopicConfig};
 use crate::controller::config::ControllerConfig;
 use crate::controller::{Controller, ControllerDeps, ControllerHandle};
-use crate::coordinator::group::loading::GroupListener;
-use crate::coordinator::group::offsets::OffsetsStorage;
-use crate::coordinator::group::{GroupCoordinator, GroupDeps, OffsetPlaces};
-use crate::coordinator::zookeeper_offsets::ZooKeeperOffsets;
 use crate::handlers::{Broker, Dispatcher};
-use crate::metadata::{FinalizedFeatures, MetadataCache, ProducerIds};
+use crate::metadata::{FinalizedFeatures, MetadataCache};
 use crate::network::acceptor::{Listener, ListenerSettings};
 use crate::network::connection::ConnectionSettings;
 use crate::network::limits::{ConnectionLimits, LimitSettings};
@@ -37,7 +32,6 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -110,7 +104,6 @@ async fn build(
     cluster: String,
     built: &Built,
 ) -> Result<Parts, StartupError> {
-    let patience = Duration::from_millis(config.zookeeper_connection_timeout_ms.max(0) as u64);
     let offsets_storage = offsets_storage::decide(zk, &config).await?;
     let admin = Admin::new(zk.clone(), Arc::clone(&config)).with_loggers(Arc::new(&LEVELS));
     let configs = all_topic_configs(zk, &admin).await?;
@@ -125,21 +118,14 @@ async fn build(
     let endpoints = session::endpoints(&config, &listeners).map_err(StartupError::kafka)?;
     offsets_storage::mark_as_own(zk, config.broker_id).await?;
     let epoch = session::register(zk, &mut registrar, &config, &endpoints).await?;
-    {
-        let (logs, id, cluster) = (Arc::clone(&logs), config.broker_id, cluster.clone());
-        blocking(move || logs.write_meta_properties(&cluster, id)).await??;
-    }
+    write_meta_properties(&logs, config.broker_id, cluster.clone()).await?;
     let replicas = replica_manager(&config, &logs, high_watermarks, (failure_sender, isr_sender));
     built.has_replicas(&replicas);
     let transport = Arc::new(ServerTransport::new(&config));
-    let slots = config.max_incremental_fetch_session_cache_slots.max(0) as usize;
     let metadata = Arc::new(MetadataCache::default());
     replicas.follow_with(fetchers(&config, &metadata, &replicas));
     let partitions = ClusterPartitions { hosted: Arc::clone(&replicas), cluster: Arc::clone(&metadata) };
-    let producer_ids = Arc::new(ProducerIds::start(zk.with_patience(patience), config.broker_id).await?);
-    let (markers, transactions) = markers::start_transactions(&config, &metadata, &producer_ids, &replicas);
-    let groups = groups(zk, &config, &metadata, offsets_storage.storage);
-    replicas.listen(GROUP_METADATA_TOPIC, Arc::new(GroupListener(Arc::clone(&groups))));
+    let started = coordinators::start(zk, &config, &metadata, &replicas, offsets_storage.storage).await?;
     let broker = Arc::new(Broker {
         id: config.broker_id,
         epoch: AtomicI64::new(epoch),
@@ -147,12 +133,12 @@ async fn build(
         config: Arc::clone(&config),
         endpoints,
         metadata,
-        sessions: FetchSessions::new(Arc::new(partitions), slots),
+        sessions: fetch_sessions(&config, partitions),
         replicas,
         features: FinalizedFeatures::default(),
-        producer_ids,
-        transactions,
-        groups,
+        producer_ids: started.producer_ids,
+        transactions: started.transactions,
+        groups: started.groups,
         admin,
         logs: Arc::clone(&logs),
         controller: OnceLock::new(),
@@ -161,7 +147,7 @@ async fn build(
     config_changes::reload_broker(&broker, Scope::Cluster).await;
     config_changes::reload_broker(&broker, Scope::Broker).await;
     transport.connect(Arc::clone(&broker));
-    markers.connect(Arc::clone(&broker));
+    started.markers.connect(Arc::clone(&broker));
     let controller_config = ControllerConfig::new(&broker.admin.config());
     let controller = Controller::start(ControllerDeps { config: controller_config, zk: session, transport });
     built.has_controller(&controller);
@@ -227,23 +213,18 @@ fn fetchers(
     })
 }
 
-fn groups(
-    zk: &ZkClient,
-    config: &Arc<BrokerConfig>,
-    metadata: &Arc<MetadataCache>,
-    at_start: OffsetsStorage,
-) -> Arc<GroupCoordinator> {
-    let patience = Duration::from_millis(config.offsets_commit_timeout_ms.max(0) as u64);
-    GroupCoordinator::start(GroupDeps {
-        config: Arc::clone(config),
-        metadata: Arc::clone(metadata),
-        places: OffsetPlaces::Recorded {
-            zk: zk.with_patience(patience),
-            broker_id: config.broker_id,
-            at_start,
-        },
-        store: Arc::new(ZooKeeperOffsets::start(zk, patience)),
-    })
+async fn write_meta_properties(
+    logs: &Arc<LogManager>,
+    broker_id: BrokerId,
+    cluster: String,
+) -> Result<(), StartupError> {
+    let logs = Arc::clone(logs);
+    Ok(blocking(move || logs.write_meta_properties(&cluster, broker_id)).await??)
+}
+
+fn fetch_sessions(config: &BrokerConfig, partitions: ClusterPartitions) -> FetchSessions {
+    let slots = config.max_incremental_fetch_session_cache_slots.max(0) as usize;
+    FetchSessions::new(Arc::new(partitions), slots)
 }
 
 async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, StartupError> {

@@ -22,6 +22,7 @@ use bytestring::ByteString;
 use log::{error, info, warn};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -36,7 +37,8 @@ const COMMITTED_POLL: Duration = Duration::from_millis(5);
 
 /// What a coordinator needs.
 pub struct TransactionDeps {
-    /// Its part of the configuration.
+    /// Its part of the configuration; `transaction.state.log.num.partitions` is what `__transaction_state` has, if it
+    /// exists.
     pub config: Arc<BrokerConfig>,
     /// Who leads what.
     pub metadata: Arc<MetadataCache>,
@@ -52,6 +54,8 @@ pub struct TransactionCoordinator {
     inputs: mpsc::UnboundedSender<Input>,
     metadata: Arc<MetadataCache>,
     partitions_configured: i32,
+    /// The most that the metadata has shown.
+    partitions_seen: AtomicI32,
 }
 
 type Reply = oneshot::Sender<Answer>;
@@ -86,6 +90,7 @@ impl TransactionCoordinator {
             inputs: inputs.clone(),
             metadata: deps.metadata,
             partitions_configured: config.transaction_state_log_num_partitions,
+            partitions_seen: AtomicI32::new(0),
         };
         let driver = Driver {
             machine,
@@ -100,12 +105,15 @@ impl TransactionCoordinator {
         Arc::new(coordinator)
     }
 
-    /// The partition of `__transaction_state` that holds a transactional id. While there is no such topic, as many
-    /// partitions count as it would get.
+    /// The partition of `__transaction_state` that holds a transactional id. While the topic is not known, as many
+    /// partitions count as the configuration says.
     pub fn partition_of(&self, transactional_id: &str) -> i32 {
         let cluster = self.metadata.current();
-        let partitions = cluster.topic(TRANSACTION_STATE_TOPIC).map(|topic| topic.partitions.len() as i32);
-        java_hash::partition_of(transactional_id, partitions.unwrap_or(self.partitions_configured))
+        let seen = cluster.topic(TRANSACTION_STATE_TOPIC).map_or(0, |topic| topic.partitions.len() as i32);
+        // Metadata may be incomplete for a moment; partitions never get fewer.
+        let most = self.partitions_seen.fetch_max(seen, Ordering::Relaxed).max(seen);
+        let partitions = if most > 0 { most } else { self.partitions_configured };
+        java_hash::partition_of(transactional_id, partitions)
     }
 
     /// Gives a transactional id its producer id and a new epoch. `expected` is what the producer believes to be.

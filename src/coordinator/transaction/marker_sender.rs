@@ -32,7 +32,14 @@ pub trait MarkerTransport: Send + Sync + 'static {
     /// Sends the request once. The implementation bounds the wait by `request.timeout.ms`; after an error it must be
     /// sure that the request is not carried out later, as far as the protocol allows: it closes the connection.
     fn write_markers(&self, to: BrokerId, request: WriteTxnMarkersRequest) -> MarkerFuture;
+
+    /// False only if the cluster has no such partition any more, by its final authority: a broker's metadata is not
+    /// complete when it starts, and what is not in it need not be deleted.
+    fn may_exist(&self, partition: TopicPartition) -> ExistenceFuture;
 }
+
+/// What [`MarkerTransport::may_exist`] gives.
+pub type ExistenceFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Told what became of markers.
 pub type OnMarked = Box<dyn Fn(Place, ByteString, Vec<(TopicPartition, MarkerOutcome)>) + Send>;
@@ -41,6 +48,8 @@ enum Input {
     Send(Marker),
     Cancel(Place),
     Answered(BrokerId, Vec<Marker>, Result<WriteTxnMarkersResponse, String>),
+    /// Partitions without a leader to ask.
+    Decided(Place, ByteString, Vec<(TopicPartition, MarkerOutcome)>),
 }
 
 /// The sending end.
@@ -98,6 +107,7 @@ impl Worker {
                         broker.waiting.retain(|marker| marker.place != place);
                     }
                 }
+                Input::Decided(place, id, outcomes) => (self.on_marked)(place, id, outcomes),
                 Input::Answered(broker, sent, response) => {
                     self.answered(broker, &sent, response);
                     if let Some(queue) = self.brokers.get_mut(&broker) {
@@ -110,15 +120,43 @@ impl Worker {
     }
 
     fn distribute(&mut self, marker: Marker) {
-        let (by_leader, decided) = destinations(&marker, &self.metadata);
-        if !decided.is_empty() {
-            (self.on_marked)(marker.place, marker.transactional_id.clone(), decided);
+        let (by_leader, leaderless, unknown) = destinations(&marker, &self.metadata.current());
+        if !leaderless.is_empty() {
+            let outcomes = leaderless.into_iter().map(|name| (name, MarkerOutcome::Retry)).collect();
+            (self.on_marked)(marker.place, marker.transactional_id.clone(), outcomes);
+        }
+        if !unknown.is_empty() {
+            self.look_for(&marker, unknown);
         }
         for (broker, partitions) in by_leader {
             let part = Marker { partitions, ..marker.clone() };
             self.brokers.entry(broker).or_default().waiting.push(part);
             self.flush(broker);
         }
+    }
+
+    /// Finds out whether partitions are deleted or only not in the metadata yet.
+    fn look_for(&self, marker: &Marker, unknown: Vec<TopicPartition>) {
+        let looks: Vec<_> =
+            unknown.into_iter().map(|name| (name.clone(), self.transport.may_exist(name))).collect();
+        let (place, id, inputs) = (marker.place, marker.transactional_id.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let mut outcomes = Vec::with_capacity(looks.len());
+            for (name, may_exist) in looks {
+                let outcome = if may_exist.await {
+                    MarkerOutcome::Retry
+                } else {
+                    info!(target: TARGET,
+                        "Partition {name} of the transaction of {id} is not there any more: it gets no marker");
+                    MarkerOutcome::Skipped
+                };
+                outcomes.push((name, outcome));
+            }
+            if let Some(inputs) = inputs.upgrade() {
+                // A task that has ended wants no answer.
+                let _ = inputs.send(Input::Decided(place, id, outcomes));
+            }
+        });
     }
 
     fn flush(&mut self, broker: BrokerId) {
@@ -160,41 +198,24 @@ impl Worker {
     }
 }
 
-/// Partitions by leader, and the outcome for those that have none to ask.
+/// Partitions by leader; those that have none; those that the metadata does not have.
 fn destinations(
     marker: &Marker,
-    metadata: &MetadataCache,
-) -> (HashMap<BrokerId, PartitionSet>, Vec<(TopicPartition, MarkerOutcome)>) {
-    // Before the controller has spoken everything looks deleted.
-    let cluster = metadata.is_known().then(|| metadata.current());
+    cluster: &ClusterSnapshot,
+) -> (HashMap<BrokerId, PartitionSet>, Vec<TopicPartition>, Vec<TopicPartition>) {
     let mut by_leader: HashMap<BrokerId, PartitionSet> = HashMap::new();
-    let mut decided = Vec::new();
+    let (mut leaderless, mut unknown) = (Vec::new(), Vec::new());
     for (topic, partition) in marker.partitions.iter() {
-        let decision = match &cluster {
-            None => Err(MarkerOutcome::Retry),
-            Some(cluster) => leader(cluster, topic, partition),
-        };
-        match decision {
-            Ok(leader) => by_leader.entry(leader).or_default().insert(topic, partition),
-            Err(outcome) => {
-                if outcome == MarkerOutcome::Skipped {
-                    info!(target: TARGET,
-                        "Partition {topic}-{partition} of the transaction of {} is not there any more: it gets no marker",
-                        marker.transactional_id);
-                }
-                decided.push((TopicPartition::new(topic.clone(), partition), outcome));
+        let name = || TopicPartition::new(topic.clone(), partition);
+        match cluster.partition(topic, partition) {
+            Some(found) if cluster.brokers.contains_key(&found.leader) => {
+                by_leader.entry(found.leader).or_default().insert(topic, partition);
             }
+            Some(_) => leaderless.push(name()),
+            None => unknown.push(name()),
         }
     }
-    (by_leader, decided)
-}
-
-fn leader(cluster: &ClusterSnapshot, topic: &str, partition: i32) -> Result<BrokerId, MarkerOutcome> {
-    match cluster.partition(topic, partition) {
-        None => Err(MarkerOutcome::Skipped),
-        Some(found) if cluster.brokers.contains_key(&found.leader) => Ok(found.leader),
-        Some(_) => Err(MarkerOutcome::Retry),
-    }
+    (by_leader, leaderless, unknown)
 }
 
 fn request(markers: &[Marker]) -> WriteTxnMarkersRequest {

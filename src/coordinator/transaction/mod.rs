@@ -19,7 +19,7 @@ pub mod status;
 
 pub use driver::{TransactionCoordinator, TransactionDeps};
 pub use event::Producer;
-pub use marker_sender::{MarkerFuture, MarkerTransport};
+pub use marker_sender::{ExistenceFuture, MarkerFuture, MarkerTransport};
 pub use partition_set::PartitionSet;
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! Before version 2 PRODUCER_FENCED is sent as INVALID_PRODUCER_EPOCH. All three need an inter-broker protocol of 0.11.
 
+use crate::common::ErrorCode;
 use crate::common::topic_name::{self, GROUP_METADATA_TOPIC};
-use crate::common::{ErrorCode, java_hash};
 use crate::config::IbpVersion;
 use crate::coordinator::transaction::{PartitionSet, Producer};
 use crate::handlers::dispatch::{Broker, Call};
@@ -112,7 +112,7 @@ pub fn add_offsets(
         Err(code) => Box::pin(ready(code)) as Decided,
         Ok(()) => {
             let mut partitions = PartitionSet::default();
-            partitions.insert(GROUP_METADATA_TOPIC, group_partition(&broker, &request.group_id));
+            partitions.insert(GROUP_METADATA_TOPIC, broker.groups.partition_of(&request.group_id));
             let added = broker.transactions.add_partitions(request.transactional_id, producer, partitions);
             Box::pin(async move { added.await.err().unwrap_or_default() })
         }
@@ -121,12 +121,6 @@ pub fn add_offsets(
         let code = fenced_code(decided.await, call.version, FENCED_VERSION_MIN);
         AddOffsetsToTxnResponse { error_code: code.code(), ..Default::default() }
     }
-}
-
-fn group_partition(broker: &Broker, group_id: &str) -> i32 {
-    let cluster = broker.metadata.current();
-    let partitions = cluster.topic(GROUP_METADATA_TOPIC).map(|topic| topic.partitions.len() as i32);
-    java_hash::partition_of(group_id, partitions.unwrap_or(broker.config.offsets_topic_num_partitions))
 }
 
 /// Commits or aborts.
