@@ -34,10 +34,10 @@ check: ## format, lints, house rules
 	cargo clippy --all-targets --quiet -- -D warnings
 	cargo test --quiet --test tidy
 
-soak: build ## the kill -9 test with many seeds (SEEDS=200); each prints its seed
+soak: build ## the kill -9 tests with many seeds (SEEDS=200); each prints its seed
 	@zk-scripts/classpath.sh >/dev/null
 	OTTLA_TEST_BROKER=$(abspath $(TARGET)/release/kafka-server) \
-	OTTLA_SEED=$${OTTLA_SEED:-$$RANDOM$$RANDOM} SEEDS=$(SEEDS) cargo test --test cluster acknowledged -- --nocapture
+	OTTLA_SEED=$${OTTLA_SEED:-$$RANDOM$$RANDOM} SEEDS=$(SEEDS) cargo test --test cluster survive_kills -- --nocapture
 
 interop: build ## unmodified clients of many ages (CLIENTS="kcat java-2.8.2"; tests/compat/README.md)
 	tests/compat/run.sh $(CLIENTS)

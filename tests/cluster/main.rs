@@ -8,3 +8,4 @@ mod harness;
 mod kill;
 mod replicas;
 mod starts;
+mod transactions;

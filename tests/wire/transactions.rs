@@ -225,8 +225,8 @@ fn producers() {
         });
         script.call("after the fence", v, &init(&id, None));
         // The fenced one.
-        script.call("add, fenced", 3.min(v), &add(&id, last, &[("t", &[0])]));
-        script.call("end, fenced", 3.min(v), &end(&id, last, true));
+        script.call(&format!("add, fenced by v{v}"), 3.min(v), &add(&id, last, &[("t", &[0])]));
+        script.call(&format!("end, fenced by v{v}"), 3.min(v), &end(&id, last, true));
     }
     script.finish();
 }
