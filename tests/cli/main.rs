@@ -6,6 +6,7 @@
 //! run: state carries over). What is not run is printed by name: `cargo test --test cli -- --nocapture`.
 
 mod case;
+mod groups;
 mod pattern;
 mod run;
 mod stage;

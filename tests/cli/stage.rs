@@ -216,6 +216,24 @@ impl Stage {
             .run()
     }
 
+    /// Starts a command that writes to `output` in the stage's folder; its errors go beside it.
+    pub fn spawn(&self, command: &str, output: &str) -> Child {
+        // Not a shell of its own: signals go to the command.
+        let command = format!("exec {}", self.bind(command));
+        let dir = self.dir.path();
+        let call =
+            Call { command: &command, dir, version: "2.8.2", stdin: None, terminate: None, terminal: false };
+        let file = |name: &str| File::create(dir.join(name)).expect("own directory");
+        let mut process = call.command();
+        process.stdin(Stdio::null()).stdout(file(output)).stderr(file(&format!("{output}.err")));
+        process.spawn().expect("bash runs")
+    }
+
+    /// A file of the stage's folder.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.dir.join(name)).unwrap_or_default()
+    }
+
     fn set_up(&mut self, step: &str, version: &str) {
         if let Some(command) = step.strip_prefix("$ ") {
             let command = &self.alone(command);
