@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod compaction;
 mod disks;
 mod harness;
 mod kill;
