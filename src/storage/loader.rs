@@ -187,6 +187,7 @@ impl<'a> Loader<'a> {
         let producers = self.load_producers(&sealed, &active, log_start_offset, end_offset)?;
         active.update_config(&self.options.config);
         active.file.rest();
+        let active_base = active.base_offset();
         segment_scan::release_buffer();
         Ok(Log {
             dir: self.dir.clone(),
@@ -197,7 +198,7 @@ impl<'a> Loader<'a> {
             log_start_offset,
             end_offset,
             recovery_point: recovery_point.max(first_base),
-            indexes_synced_below: recovery_point,
+            indexes_synced_below: recovery_point.min(active_base),
             indexes_complete_at: if trusted && self.unsynced.sealed.is_empty() { end_offset } else { -1 },
             // Until the next flush the file may say what it said: recovery finds the same again.
             stale_epochs: on_disk.filter(|on_disk| self.epochs.as_ref() != Some(on_disk)),
@@ -240,7 +241,6 @@ impl<'a> Loader<'a> {
     /// Recovers from the recovery point on; the first segment that had to be cut ends the log.
     fn recover_unflushed(&mut self) -> io::Result<()> {
         let first = self.first_unflushed();
-        self.rebuild_lost_epochs(first)?;
         // A removal that was not synced is undone by a power failure: what stands here again may be of a history
         // that was truncated.
         if let Some(segment) = self.segments.get(first) {
@@ -251,6 +251,7 @@ impl<'a> Loader<'a> {
             // What the scan will find again; a stale entry would hide what is in the batches.
             epochs.truncate_from_end(segment.file.base_offset);
         }
+        self.rebuild_lost_epochs(first)?;
         let mut at = first;
         while at < self.segments.len() {
             let base_offset = self.segments[at].file.base_offset;
@@ -317,16 +318,19 @@ impl<'a> Loader<'a> {
 
     fn recover_segment(&mut self, at: usize, with_epochs: bool) -> io::Result<Recovered> {
         let base_offset = self.segments[at].file.base_offset;
-        // While segments are still collected, only those before are known.
-        let known = if with_epochs { self.segments.len() } else { at };
-        let mut producers = self.producers_at(&self.sealed_until(known), base_offset, false)?;
+        let mut producers = match with_epochs {
+            true => self.producers_at(&self.sealed_until(self.segments.len()), base_offset, false)?,
+            false => self.producers_below(at)?,
+        };
         let file = self.segments[at].file.clone();
         let epochs = if with_epochs { self.epochs.as_mut() } else { None };
         let recovered = recovery::recover(&file, &self.options.config, &mut producers, epochs)?;
         file.rest();
         producers.set_end_offset(producers.end_offset().max(recovered.next_offset));
-        let taken = self.snapshots.take(self.dir, &producers, self.log_start_offset)?;
-        self.unsynced.snapshots.extend(taken);
+        if with_epochs {
+            let taken = self.snapshots.take(self.dir, &producers, self.log_start_offset)?;
+            self.unsynced.snapshots.extend(taken);
+        }
         self.unsynced.sealed.push(file);
         self.unsynced.directory = true;
         let segment = &mut self.segments[at];
@@ -339,6 +343,21 @@ impl<'a> Loader<'a> {
     fn sealed_until(&self, end: usize) -> Vec<Arc<Segment>> {
         let segments = self.segments[..end].iter();
         segments.map(|s| Segment::new(s.file.clone(), s.size, s.has_txn_index)).collect()
+    }
+
+    /// Producer state at the base of a segment in the middle of the log, for its transaction index. The snapshots stay
+    /// as they are: of what was compacted since, those above know more than can be read now.
+    fn producers_below(&self, at: usize) -> io::Result<ProducerState> {
+        let (start, base_offset) = (self.log_start_offset, self.segments[at].file.base_offset);
+        if self.options.config.message_format_magic < 2 {
+            return Ok(ProducerState::at(base_offset));
+        }
+        let mut producers = self.snapshots.up_to(base_offset).load(self.dir, start, self.options.now_ms)?;
+        let segments = self.sealed_until(at);
+        let replayed = producer_replay::Start { segments: &segments, log_start_offset: start };
+        let mut none = Snapshots::none_to_take();
+        producer_replay::replay(self.dir, &replayed, &mut producers, &mut none, base_offset)?;
+        Ok(producers)
     }
 
     /// Producer state at `offset`, from the newest snapshot that is good for it and the batches after it.

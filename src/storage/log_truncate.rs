@@ -44,7 +44,8 @@ impl Log {
         self.log_start_offset = self.log_start_offset.min(offset);
         self.end_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
-        self.indexes_synced_below = self.indexes_synced_below.min(offset);
+        // The indexes of the active segment change from here on.
+        self.indexes_synced_below = self.indexes_synced_below.min(self.active.base_offset());
         self.indexes_complete_at = -1;
         self.reload_producers(now_ms).map_err(|error| self.fail("truncating log", error))?;
         Ok(true)

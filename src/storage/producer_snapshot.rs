@@ -118,6 +118,16 @@ impl Snapshots {
         Snapshots { offsets }
     }
 
+    /// Those up to `offset`.
+    pub(crate) fn up_to(&self, offset: Offset) -> Snapshots {
+        Snapshots { offsets: self.offsets.iter().copied().filter(|at| *at <= offset).collect() }
+    }
+
+    /// Stands in where no snapshot is to be taken: it has one above every offset.
+    pub(crate) fn none_to_take() -> Snapshots {
+        Snapshots { offsets: vec![Offset::MAX] }
+    }
+
     pub(crate) fn latest(&self) -> Option<Offset> {
         self.offsets.last().copied()
     }

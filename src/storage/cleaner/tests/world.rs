@@ -109,7 +109,8 @@ pub(super) struct Model {
     pub(super) committed: Vec<Seen>,
     pub(super) aborted: Vec<Seen>,
     pub(super) open: Vec<(ProducerId, Seen)>,
-    pub(super) last_sequences: BTreeMap<ProducerId, i32>,
+    /// Last sequence of each producer, and the last offset of its last batch.
+    pub(super) last_sequences: BTreeMap<ProducerId, (i32, Offset)>,
 }
 
 pub(super) struct World {
@@ -177,7 +178,8 @@ impl World {
         }
         if options.producer_id >= 0 {
             let last = options.base_sequence + records.len() as i32 - 1;
-            self.model.last_sequences.insert(options.producer_id, last);
+            let last_offset = base + records.len() as i64 - 1;
+            self.model.last_sequences.insert(options.producer_id, (last, last_offset));
         }
         base
     }
@@ -194,7 +196,7 @@ impl World {
         transactional: bool,
         compression: Compression,
     ) -> BatchOptions {
-        let base_sequence = self.model.last_sequences.get(&producer_id).map_or(0, |last| last + 1);
+        let base_sequence = self.model.last_sequences.get(&producer_id).map_or(0, |last| last.0 + 1);
         BatchOptions {
             producer_id,
             producer_epoch: 0,
