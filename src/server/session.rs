@@ -4,7 +4,7 @@
 //! elections again. Produce and fetch go on all the time.
 
 use super::startup::StartupError;
-use crate::common::{BrokerId, clock};
+use crate::common::clock;
 use crate::config::BrokerConfig;
 use crate::config::endpoint::Endpoint;
 use crate::controller::ControllerHandle;
