@@ -101,7 +101,7 @@ keys! {
             "Bytes per second that a consumer without a quota of its own may read. Deprecated.";
         "quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Later =>
             "Samples kept for client quotas.";
-        "replication.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Later =>
+        "replication.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Now =>
             "Samples kept for replication quotas.";
         "alter.log.dirs.replication.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Later =>
             "Samples kept for the quota of moves between log directories.";
@@ -109,7 +109,7 @@ keys! {
             "Samples kept for the quota of topic changes.";
         "quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Later =>
             "Time that a sample for client quotas covers.";
-        "replication.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Later =>
+        "replication.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Now =>
             "Time that a sample for replication quotas covers.";
         "alter.log.dirs.replication.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Later =>
             "Time that a sample for moves between log directories covers.";

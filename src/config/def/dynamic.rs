@@ -7,7 +7,7 @@ keys! {
     pub DYNAMIC_ONLY {
         "leader.replication.throttled.rate": Long = "9223372036854775807", AtLeast(0), Medium, PerBroker, Later =>
             "Bytes per second that this broker sends for throttled replicas it leads.";
-        "follower.replication.throttled.rate": Long = "9223372036854775807", AtLeast(0), Medium, PerBroker, Later =>
+        "follower.replication.throttled.rate": Long = "9223372036854775807", AtLeast(0), Medium, PerBroker, Now =>
             "Bytes per second that this broker fetches for throttled replicas.";
         "replica.alter.log.dirs.io.max.bytes.per.second": Long = "9223372036854775807", AtLeast(0), Medium,
             PerBroker, Later =>

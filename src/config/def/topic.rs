@@ -52,7 +52,7 @@ topic_keys! {
         "flush.ms": Long = "9223372036854775807", AtLeast(0), Medium, Now,
             ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"] =>
             "Time after which written records are forced to disk.";
-        "follower.replication.throttled.replicas": List = "", ThrottledReplicas, Medium, Later, [] =>
+        "follower.replication.throttled.replicas": List = "", ThrottledReplicas, Medium, Now, [] =>
             "Replicas whose fetching is throttled: `partition:broker` pairs, or `*`.";
         "index.interval.bytes": Int = "4096", AtLeast(0), Medium, Now, ["log.index.interval.bytes"] =>
             "Bytes of records between two entries of the offset index.";
