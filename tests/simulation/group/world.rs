@@ -57,7 +57,7 @@ enum Event {
     Deliver(Request),
     Hear(usize, u64, Response),
     /// An effect that stores something ends, in the life of the shard that wanted it.
-    Stored(u64, Effect, StoreResult, Option<usize>),
+    Stored(u64, Box<Effect>, StoreResult, Option<usize>),
     Tick(u64, i64),
     Act(usize),
     Load,
@@ -158,7 +158,7 @@ impl World {
         match event {
             Event::Deliver(request) => self.deliver(request)?,
             Event::Hear(to, id, response) => self.hear(to, id, response)?,
-            Event::Stored(life, effect, result, place) => self.stored(life, effect, result, place)?,
+            Event::Stored(life, effect, result, place) => self.stored(life, *effect, result, place)?,
             Event::Tick(life, at_ms) if life == self.life && self.bug != Some(Bug::NoTimers) => {
                 self.on_shard(|shard, step| shard.tick(&GROUP, at_ms, step))?;
             }
@@ -243,7 +243,10 @@ impl World {
         let fails = self.faults && self.chance(4);
         let (life, delay) = (self.life, self.delay());
         if fails && self.chance(50) {
-            return self.after(delay, Event::Stored(life, effect, Err(StoreFailure::NotCoordinator), None));
+            return self.after(
+                delay,
+                Event::Stored(life, Box::new(effect), Err(StoreFailure::NotCoordinator), None),
+            );
         }
         let (place, offset) = if written { self.journal.append(batch) } else { (0, 0) };
         if let (Effect::StoreOffsets(store), true) = (&effect, written) {
@@ -253,7 +256,7 @@ impl World {
         }
         let told = if self.bug == Some(Bug::OffsetsPlacedWrong) { -offset } else { offset };
         let result = if fails { Err(StoreFailure::TimedOut) } else { Ok(told) };
-        self.after(delay, Event::Stored(life, effect, result, written.then_some(place)));
+        self.after(delay, Event::Stored(life, Box::new(effect), result, written.then_some(place)));
     }
 
     fn stored(
@@ -470,11 +473,7 @@ impl World {
                 consumer.waits_for = None;
                 consumer.hear_code(code);
             }
-            Response::Committed(code) if consumer.works() => {
-                if !code.is_none() {
-                    consumer.hear_code(code);
-                }
-            }
+            Response::Committed(code) if consumer.works() && !code.is_none() => consumer.hear_code(code),
             _ => {}
         }
         Ok(())
