@@ -57,6 +57,8 @@ prepare() {
     tools-2.8.2) core_jars 2.8.2 2.13 ;;
     handover) core_jars 2.8.2 2.13 && core_jars 1.1.1 2.12 ;;
     takeover-* | consistency) prepare kcat && core_jars 2.8.2 2.13 && clients_jars 2.8.2 ;;
+    replicas-2.8.2) prepare kcat && core_jars 2.8.2 2.13 ;;
+    replicas-1.1.1) prepare kcat && core_jars 1.1.1 2.12 ;;
     *) echo "unknown client $1"; return 1 ;;
   esac
 }
@@ -87,5 +89,7 @@ run_client() {
     takeover-2.8.2) FORMAT=2.8 bash "$here/takeover.sh" ;;
     takeover-1.1.1) FORMAT=1.1 bash "$here/takeover.sh" ;;
     consistency) AGAINST=$against bash "$here/consistency.sh" ;;
+    replicas-2.8.2) AGAINST=$against PROTOCOL=2.6 bash "$here/replicas.sh" ;;
+    replicas-1.1.1) AGAINST=$against FORMAT=1.1 bash "$here/replicas.sh" ;;
   esac
 }
