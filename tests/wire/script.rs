@@ -190,13 +190,28 @@ impl Script {
             // Ours are our own words.
             "documentation" if !text.is_empty() => "TEXT".to_string(),
             "topicId" if text != ZERO_ID && text != UNKNOWN_ID => "ID".to_string(),
-            _ => text
+            _ => without_uuids(text)
                 .replace(&self.target.zookeeper_address(), "ZOOKEEPER")
                 .replace(&self.target.log_dir().display().to_string(), "LOGDIR")
                 .replace(&format!(":{}", self.target.port()), ":PORT")
                 .replace(&format!("-v{version}"), "-vN"),
         }
     }
+}
+
+/// Member ids end in a random id, in the form of `java.util.UUID`.
+fn without_uuids(text: &str) -> String {
+    let is_uuid = |candidate: &str| {
+        candidate.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+    };
+    let mut fixed = text.to_string();
+    while let Some(at) = (0..fixed.len()).find(|at| fixed.get(*at..at + 36).is_some_and(is_uuid)) {
+        fixed.replace_range(at..at + 36, "UUID");
+    }
+    fixed
 }
 
 /// The connection ended, and not for want of patience.
