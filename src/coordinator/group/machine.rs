@@ -319,7 +319,7 @@ impl Group {
     }
 
     /// The record of the group; assignments that are missing are empty.
-    pub(super) fn record(&self, assignments: Option<&HashMap<ByteString, Bytes>>) -> GroupMetadataValue {
+    pub(super) fn record(&self, assignments: Option<&BTreeMap<ByteString, Bytes>>) -> GroupMetadataValue {
         let protocol = self.protocol.clone().unwrap_or_default();
         let member = |(id, member): (&ByteString, &Member)| MemberMetadata {
             member_id: id.clone(),
@@ -348,7 +348,7 @@ impl Group {
 
     pub(super) fn store(
         &self,
-        assignments: Option<&HashMap<ByteString, Bytes>>,
+        assignments: Option<&BTreeMap<ByteString, Bytes>>,
         purpose: Purpose,
         step: &mut Step<'_>,
     ) {

@@ -32,5 +32,8 @@ mod stores;
 pub mod sync;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 pub use coordinator::{GroupCoordinator, GroupDeps};
 pub use moving::OffsetPlaces;

@@ -7,7 +7,7 @@ use crate::protocol::messages::sync_group::SyncGroupResponse;
 use crate::protocol::stored::group_metadata::GroupMetadataValue;
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// The time of a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,7 @@ pub enum Purpose {
         /// The generation that they are for.
         generation: i32,
         /// By member id.
-        assignments: HashMap<ByteString, Bytes>,
+        assignments: BTreeMap<ByteString, Bytes>,
     },
     /// The last member is gone.
     Empty,

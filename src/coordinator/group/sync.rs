@@ -7,7 +7,7 @@ use crate::protocol::messages::sync_group::SyncGroupResponse;
 use bytes::Bytes;
 use bytestring::ByteString;
 use log::{info, warn};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// A member's wish for its assignment; the leader's brings those of all.
 #[derive(Clone, PartialEq, Debug)]
@@ -85,7 +85,7 @@ impl Group {
     fn store_assignments(&mut self, request: SyncRequest, step: &mut Step<'_>) {
         info!(target: LOG, "Assignment received from leader for group {} for generation {}. The group has {} members, {} of which are static.",
             self.name.id, self.generation, self.members.len(), self.static_members.len());
-        let mut assignments: HashMap<ByteString, Bytes> = HashMap::with_capacity(self.members.len());
+        let mut assignments: BTreeMap<ByteString, Bytes> = BTreeMap::new();
         for (id, assignment) in &request.assignments {
             // Whoever is no member gets nothing, and the names of members live here already.
             if let Some((id, _)) = self.members.get_key_value(id) {
@@ -106,7 +106,7 @@ impl Group {
     pub(super) fn assignment_stored(
         &mut self,
         generation: i32,
-        assignments: &HashMap<ByteString, Bytes>,
+        assignments: &BTreeMap<ByteString, Bytes>,
         failure: Option<ErrorCode>,
         step: &mut Step<'_>,
     ) {
