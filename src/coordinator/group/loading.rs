@@ -4,7 +4,8 @@ use super::coordinator::{GroupCoordinator, LOG};
 use super::load::Loader;
 use super::moving::Loading;
 use super::offsets::OffsetsStorage;
-use super::slot::Slot;
+use super::slot::{Slot, now};
+use super::step::Step;
 use crate::common::{LeaderEpoch, clock};
 use crate::replication::coordination::PartitionListener;
 use crate::replication::{Partition, PartitionError};
@@ -110,12 +111,12 @@ fn finish(
     storage: OffsetsStorage,
 ) {
     let (name, skipped) = (log.name.clone(), loader.skipped());
-    let mut groups = 0;
-    let due = slot.finish_load(load, log, &coordinator.settings, |step| {
-        let shard = loader.finish(storage, step);
-        groups = shard.len();
-        shard
-    });
+    // Off the mutex: whoever asks meanwhile hears that the partition is being loaded, and does not wait.
+    let mut effects = Vec::new();
+    let mut step = Step { now: now(), settings: &coordinator.settings, effects: &mut effects };
+    let shard = loader.finish(storage, &mut step);
+    let groups = shard.len();
+    let due = slot.finish_load(load, log, &coordinator.settings, (shard, effects));
     let Some(due) = due else { return };
     coordinator.serve(slot, due);
     let took_ms = clock::monotonic_ms() - started_ms;

@@ -197,16 +197,14 @@ impl Slot {
         load: u64,
         log: Arc<Partition>,
         settings: &GroupSettings,
-        make: impl FnOnce(&mut Step<'_>) -> Shard,
+        (mut shard, mut effects): (Shard, Vec<Effect>),
     ) -> Option<Due> {
         let (mut inner, _halt) = self.lock();
         let ended = match &mut inner.status {
             Status::Loading { load: current, ended } if *current == load => std::mem::take(ended),
             _ => return None,
         };
-        let mut effects = Vec::new();
         let mut step = Step { now: now(), settings, effects: &mut effects };
-        let mut shard = make(&mut step);
         for (producer, commits) in ended {
             shard.complete_transaction(producer, commits, &mut step);
         }

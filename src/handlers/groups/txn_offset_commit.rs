@@ -3,6 +3,7 @@
 
 use super::{answer_commit, is_known};
 use crate::common::{ErrorCode, TopicPartition, clock};
+use crate::config::IbpVersion;
 use crate::coordinator::group::coordinator::Committing;
 use crate::coordinator::group::membership::MemberRef;
 use crate::coordinator::group::offsets::CommittedOffset;
@@ -38,7 +39,10 @@ pub fn handle(broker: &Arc<Broker>, call: Call, request: TxnOffsetCommitRequest)
             }
         }
     }
-    let committing = if offsets.is_empty() {
+    let committing = if broker.config.inter_broker_protocol_version < IbpVersion::V0_11_0_IV0 {
+        known = vec![true; known.len()];
+        Committing::Done(vec![ErrorCode::UnsupportedVersion; known.len()])
+    } else if offsets.is_empty() {
         Committing::Done(Vec::new())
     } else {
         let commit = CommitRequest {
