@@ -230,6 +230,11 @@ impl Log {
             return Ok(());
         }
         staging.write(&*self.active.file.log()?, u64::from(self.active.size), |at| &appends[at].batches)?;
+        self.note_written(staging)
+    }
+
+    /// What was staged stands in the segment: its index, the epochs and the end of the log follow.
+    fn note_written(&mut self, staging: &mut Staging) -> io::Result<()> {
         let mut epochs_changed = false;
         for set in &staging.sets {
             self.active.note_appended(&set.info, self.config.index_interval_bytes)?;
@@ -381,14 +386,6 @@ impl Log {
             return Ok(());
         }
         super::file::write_at(&*self.active.file.log()?, bytes, u64::from(self.active.size))?;
-        let mut epochs_changed = false;
-        for set in &staging.sets {
-            self.active.note_appended(&set.info, self.config.index_interval_bytes)?;
-            epochs_changed |= self.note_epoch(set.magic, set.leader_epoch, set.info.first_offset);
-            self.end_offset = set.info.last_offset + 1;
-        }
-        self.finish_write(&staging.aborted, epochs_changed)?;
-        staging.clear();
-        Ok(())
+        self.note_written(staging)
     }
 }

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 pub const PARTITIONS_MAX: usize = 3_000;
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Partition {
-    pub(super) topic: String,
-    pub(super) partition: i32,
+struct Partition {
+    topic: String,
+    partition: i32,
 }
 
 #[derive(Serialize)]
@@ -36,14 +36,19 @@ pub fn encode<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> B
 
 /// Reads one.
 pub fn decode(data: &[u8]) -> Result<Vec<TopicPartition>, DataError> {
-    from_json::<Read>("ISR change", data).map(|json| read(json.partitions))
+    decode_list("ISR change", data)
 }
 
-pub(super) fn write<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Vec<Partition> {
+/// Reads a list of partitions; `what` it is stands in the error.
+pub(super) fn decode_list(what: &'static str, data: &[u8]) -> Result<Vec<TopicPartition>, DataError> {
+    from_json::<Read>(what, data).map(|json| read(json.partitions))
+}
+
+fn write<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Vec<Partition> {
     let write = |tp: &TopicPartition| Partition { topic: tp.topic.to_string(), partition: tp.partition };
     partitions.into_iter().map(write).collect()
 }
 
-pub(super) fn read(partitions: Vec<Partition>) -> Vec<TopicPartition> {
+fn read(partitions: Vec<Partition>) -> Vec<TopicPartition> {
     partitions.into_iter().map(|p| TopicPartition::new(p.topic, p.partition)).collect()
 }
