@@ -1,4 +1,4 @@
-//! A long conversation with Apache Kafka 2.8.2, byte for byte the same requests, in their order: 36 APIs in all their
+//! A long conversation with Apache Kafka 2.8.2, byte for byte the same requests, in their order: 43 APIs in all their
 //! versions, errors included. Source: `tests/golden/wire/api/*.jsonl.gz`, exchanges of `source` "generated".
 //!
 //! Replaced on the way are ids that a broker chooses: those of topics, fetch sessions and group members. Not compared
@@ -37,6 +37,7 @@ const APIS: &[&str] = &[
     "04-LeaderAndIsr",
     "05-StopReplica",
     "06-UpdateMetadata",
+    "07-ControlledShutdown",
     "08-OffsetCommit",
     "09-OffsetFetch",
     "10-FindCoordinator",
@@ -62,8 +63,14 @@ const APIS: &[&str] = &[
     "35-DescribeLogDirs",
     "37-CreatePartitions",
     "42-DeleteGroups",
+    "43-ElectLeaders",
     "44-IncrementalAlterConfigs",
+    "45-AlterPartitionReassignments",
+    "46-ListPartitionReassignments",
     "47-OffsetDelete",
+    "48-DescribeClientQuotas",
+    "49-AlterClientQuotas",
+    "56-AlterIsr",
     "60-DescribeCluster",
     "61-DescribeProducers",
 ];
@@ -154,6 +161,7 @@ fn decoded(key: i64, version: i16, frame: &Bytes) -> Value {
         4 => decode::<m::leader_and_isr::LeaderAndIsrRequest>(frame, version),
         5 => decode::<m::stop_replica::StopReplicaRequest>(frame, version),
         6 => decode::<m::update_metadata::UpdateMetadataRequest>(frame, version),
+        7 => decode::<m::controlled_shutdown::ControlledShutdownRequest>(frame, version),
         8 => decode::<m::offset_commit::OffsetCommitRequest>(frame, version),
         9 => decode::<m::offset_fetch::OffsetFetchRequest>(frame, version),
         10 => decode::<m::find_coordinator::FindCoordinatorRequest>(frame, version),
@@ -178,9 +186,15 @@ fn decoded(key: i64, version: i16, frame: &Bytes) -> Value {
         33 => decode::<m::alter_configs::AlterConfigsRequest>(frame, version),
         35 => decode::<m::describe_log_dirs::DescribeLogDirsRequest>(frame, version),
         37 => decode::<m::create_partitions::CreatePartitionsRequest>(frame, version),
+        43 => decode::<m::elect_leaders::ElectLeadersRequest>(frame, version),
         44 => decode::<m::incremental_alter_configs::IncrementalAlterConfigsRequest>(frame, version),
         42 => decode::<m::delete_groups::DeleteGroupsRequest>(frame, version),
+        45 => decode::<m::alter_partition_reassignments::AlterPartitionReassignmentsRequest>(frame, version),
+        46 => decode::<m::list_partition_reassignments::ListPartitionReassignmentsRequest>(frame, version),
         47 => decode::<m::offset_delete::OffsetDeleteRequest>(frame, version),
+        48 => decode::<m::describe_client_quotas::DescribeClientQuotasRequest>(frame, version),
+        49 => decode::<m::alter_client_quotas::AlterClientQuotasRequest>(frame, version),
+        56 => decode::<m::alter_isr::AlterIsrRequest>(frame, version),
         60 => decode::<m::describe_cluster::DescribeClusterRequest>(frame, version),
         61 => decode::<m::describe_producers::DescribeProducersRequest>(frame, version),
         other => panic!("key {other}"),
@@ -299,6 +313,11 @@ const UNORDERED: &[&str] = &[
     "members",
     "activeProducers",
     "markers",
+    "replicaElectionResults",
+    "partitionResult",
+    "entries",
+    "entity",
+    "values",
 ];
 
 /// One run: the broker, and what only this run has.
