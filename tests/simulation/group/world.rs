@@ -53,7 +53,6 @@ enum Response {
     Committed(ErrorCode),
 }
 
-#[allow(clippy::large_enum_variant, reason = "a few at a time")]
 enum Event {
     Deliver(Request),
     Hear(usize, u64, Response),
