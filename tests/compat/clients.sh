@@ -44,7 +44,7 @@ prepare() {
     java-0.10.2.2) clients_jars "$version" &&
       compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java ;;
     java-*) clients_jars "$version" &&
-      compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java AdminScenario.java ;;
+      compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java AdminScenario.java TransactionScenario.java ;;
     sarama-1.19.0) go_build sarama-1.19.0 github.com/Shopify/sarama scenario.go ;;
     sarama-*) go_build "$1" github.com/IBM/sarama scenario.go ;;
     tutorial-go) go_build sarama-1.19.0 github.com/Shopify/sarama scenario.go && mkdir -p "$home/go/tutorial" &&
@@ -78,7 +78,9 @@ run_client() {
     java-*)
       java_main "$version" "$home/jars/clients-$version" DataScenario "$BOOTSTRAP" "$version" $word &&
         { [ "$version" = 0.10.2.2 ] ||
-          java_main "$version" "$home/jars/clients-$version" AdminScenario "$BOOTSTRAP" "$version" $word; } ;;
+          java_main "$version" "$home/jars/clients-$version" AdminScenario "$BOOTSTRAP" "$version" $word; } &&
+        { [ "$version" != 2.8.2 ] ||
+          java_main "$version" "$home/jars/clients-$version" TransactionScenario "$BOOTSTRAP" "$version" $word; } ;;
     sarama-*) "$home/go/$1/client" "$BOOTSTRAP" "$version-$word" ;;
     tutorial-go) "$home/go/tutorial/client" ;;
     kcat) bash "$here/kcat/scenario.sh" "$word" ;;
