@@ -266,9 +266,12 @@ impl Stage {
             self.brokers[2].start_again();
             self.wait_for_full_isr();
         } else if let Some(id) = restarted(step) {
-            self.brokers[id - 1].stop();
-            self.brokers[id - 1].start_again();
-            self.wait_for_full_isr();
+            // Some clusters have one broker only.
+            if let Some(broker) = self.brokers.get_mut(id - 1) {
+                broker.stop();
+                broker.start_again();
+                self.wait_for_full_isr();
+            }
         } else if step.starts_with("# broker 1 running") {
             self.start_from_properties();
         } else {
