@@ -1,6 +1,6 @@
 //! A broker with compacted topics: what consumers still find, before and after a kill.
 
-use crate::support::client::{create_topic, produce_request, read_partition};
+use crate::support::client::{create_topic, leaders, produce_request, read_partition};
 use crate::support::{Broker, Wire, ZooKeeper, wait_for};
 use bytes::Bytes;
 use ottla::record::builder::{BatchBuilder, BatchOptions};
@@ -62,6 +62,7 @@ fn consumers_find_the_last_record_of_every_key() {
     let last = produce(&mut broker.connect(), 2);
     broker.kill();
     broker.start_again();
+    wait_for("the partition's leader", || (leaders(&mut broker.connect(), "compacted") == 1).then_some(()));
     assert_eq!(read_compacted(&mut broker.connect()), last);
     let checkpoint =
         std::fs::read_to_string(broker.log_dir().join("cleaner-offset-checkpoint")).expect("written");
