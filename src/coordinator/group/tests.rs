@@ -415,6 +415,8 @@ fn offsets_of_transactions_are_handed_over_once_they_commit() {
     assert_eq!(world.shard.fetch(&GROUP, &[partition("t", 0)], true), [Err(ErrorCode::UnstableOffsetCommit)]);
     world.act(|shard, step| shard.handed_over(&group, vec![partition("t", 0)], step));
     assert!(matches!(world.effects[..], [Effect::Tombstones { group_is_gone: false, .. }]));
+    // As in Kafka, the group is there until the next look for expired offsets.
+    world.act(|shard, step| shard.remove_unused(&group, step));
     assert!(world.shard.is_empty(), "nothing is kept here");
 }
 
