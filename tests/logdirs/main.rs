@@ -4,5 +4,6 @@ mod appends;
 mod cleaner;
 mod dump;
 mod fixtures;
+mod groups;
 mod start_failures;
 mod support;
