@@ -7,23 +7,20 @@
 use super::ReplicaManager;
 use super::partition_machine::IsrChange;
 use super::replica_manager::WantedIsr;
-use crate::common::{TopicPartition, clock};
+use crate::common::TopicPartition;
 use crate::zk::data::isr_change;
 use crate::zk::data::partition_state::PartitionState;
 use crate::zk::{ZkClient, ZkError, notifications, paths};
 use log::{debug, warn};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 const LOG: &str = "kafka.server.ReplicaManager";
 /// Writes under way at a time.
 const BATCH_MAX: usize = 256;
 const RETRY: Duration = Duration::from_millis(100);
-/// The controller is told of several changes at once: this long after the first of them.
-const NOTIFY_AFTER_MS: i64 = 250;
 
 /// The outcome of a write.
 enum Written {
@@ -42,8 +39,6 @@ pub async fn run(
 ) {
     let mut look = interval((replica_lag_max / 2).max(Duration::from_millis(1)));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut untold: BTreeSet<TopicPartition> = BTreeSet::new();
-    let mut tell_at = clock::deadline_after_ms(0);
     let mut batch = Vec::new();
     loop {
         tokio::select! {
@@ -53,12 +48,10 @@ pub async fn run(
                 }
                 let writes = batch.drain(..).map(|one| write_one(&zk, &replicas, one));
                 let changed = futures_util::future::join_all(writes).await;
-                if untold.is_empty() {
-                    tell_at = clock::deadline_after_ms(NOTIFY_AFTER_MS);
-                }
-                untold.extend(changed.into_iter().flatten());
+                // At once: a reassignment goes on when the controller hears of it. What comes meanwhile waits here, and
+                // goes out together.
+                tell(&zk, changed.into_iter().flatten().collect()).await;
             }
-            () = sleep_until(tell_at.into()), if !untold.is_empty() => tell(&zk, &mut untold).await,
             _ = look.tick() => replicas.all().iter().for_each(|partition| partition.shrink_isr()),
         }
     }
@@ -120,9 +113,8 @@ async fn compare(zk: &ZkClient, path: &str, wanted: &PartitionState) -> Result<W
     })
 }
 
-async fn tell(zk: &ZkClient, untold: &mut BTreeSet<TopicPartition>) {
-    let all: Vec<TopicPartition> = std::mem::take(untold).into_iter().collect();
-    for some in all.chunks(isr_change::PARTITIONS_MAX) {
+async fn tell(zk: &ZkClient, changed: Vec<TopicPartition>) {
+    for some in changed.chunks(isr_change::PARTITIONS_MAX) {
         if let Err(failed) = notifications::notify(zk, &paths::isr_change(), isr_change::encode(some)).await {
             // The controller reads the states again when it next writes them.
             warn!(target: LOG, "Cannot tell the controller of changed ISRs: {failed}");

@@ -261,10 +261,14 @@ impl Stage {
             child.kill().expect("own child");
             child.wait().expect("own child");
         } else if step.starts_with("# broker 3 stopped") {
-            self.brokers[2].stop();
+            if let Some(broker) = self.brokers.get_mut(2) {
+                broker.stop();
+            }
         } else if step.starts_with("# broker 3 started") {
-            self.brokers[2].start_again();
-            self.wait_for_full_isr();
+            if let Some(broker) = self.brokers.get_mut(2) {
+                broker.start_again();
+                self.wait_for_full_isr();
+            }
         } else if let Some(id) = restarted(step) {
             // Some clusters have one broker only.
             if let Some(broker) = self.brokers.get_mut(id - 1) {
