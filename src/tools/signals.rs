@@ -30,6 +30,15 @@ impl Latch {
     }
 }
 
+/// As [`on_termination`]: `wake` makes the tool end its work, and `done` is opened when it has.
+pub fn on_termination_wait(done: &Latch, wake: impl FnOnce() + Send + 'static) {
+    let done = done.clone();
+    on_termination(move || {
+        wake();
+        done.wait();
+    });
+}
+
 /// Runs `last_act` in a thread of its own when one of the signals comes, then ends the process. To be called
 /// before any other thread starts.
 pub fn on_termination(last_act: impl FnOnce() + Send + 'static) {

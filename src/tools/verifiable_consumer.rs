@@ -44,12 +44,8 @@ pub fn run(args: &[String]) -> Outcome {
     let topic = parsed.value("--topic").unwrap_or_default();
     let mut consumer = Consumer::new(settings, Subscription::Topic(topic.into()))?;
     let waker = consumer.waker();
-    let latch = signals::Latch::default();
-    let (for_signal, waker_of_signal) = (latch.clone(), waker.clone());
-    signals::on_termination(move || {
-        waker_of_signal.wake();
-        for_signal.wait();
-    });
+    let (latch, waker_of_signal) = (signals::Latch::default(), waker.clone());
+    signals::on_termination_wait(&latch, move || waker_of_signal.wake());
     print("startup_complete", Vec::new());
     consumer.on_rebalance(Box::new(|event| {
         let (name, partitions) = match event {

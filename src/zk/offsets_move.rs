@@ -139,15 +139,7 @@ pub async fn finish(zk: &ZkClient, to: OffsetsStorage) -> Result<bool, NodeError
 
 async fn remove_marks(zk: &ZkClient) -> Result<(), ZkError> {
     let names = zk.children(paths::OFFSETS_STORAGE).await?;
-    let deletes =
-        names.iter().map(|name| vec![Op::delete(format!("{}/{name}", paths::OFFSETS_STORAGE), ANY_VERSION)]);
-    for result in zk.multi_many(deletes.collect()).await {
-        match result {
-            Err(error) if !error.is_no_node() => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
+    zk.delete_many(names.iter().map(|name| format!("{}/{name}", paths::OFFSETS_STORAGE))).await
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::data::consumer_registration::ConsumerRegistration;
 use super::error::ZkError;
 use super::offsets::group_node;
 use super::paths;
-use super::types::{ANY_VERSION, CreateMode, Op, Watch};
+use super::types::{CreateMode, Op, Watch};
 use crate::common::TopicPartition;
 use std::collections::BTreeSet;
 
@@ -70,16 +70,8 @@ pub async fn claim(
 /// Gives partitions back.
 pub async fn release(zk: &ZkClient, group: &str, owned: &[TopicPartition]) -> Result<(), ZkError> {
     let group = group_node(group);
-    let deletes = owned.iter().map(|TopicPartition { topic, partition }| {
-        vec![Op::delete(paths::consumer_owner(&group, topic, *partition), ANY_VERSION)]
-    });
-    for result in zk.multi_many(deletes.collect()).await {
-        match result {
-            Err(error) if !error.is_no_node() => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
+    let owner = |tp: &TopicPartition| paths::consumer_owner(&group, &tp.topic, tp.partition);
+    zk.delete_many(owned.iter().map(owner)).await
 }
 
 #[cfg(test)]

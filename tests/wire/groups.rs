@@ -6,7 +6,6 @@ use bytestring::ByteString;
 use ottla::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla::protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use ottla::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
-use std::time::{Duration, Instant};
 
 /// Subscribes to the topic `t`.
 const SUBSCRIPTION: &[u8] = b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff";
@@ -32,11 +31,7 @@ pub fn settle_coordinator(script: &mut Script) {
 type LeaveGroup = ottla::protocol::messages::leave_group::LeaveGroupRequest;
 
 fn until(mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(60), "no coordinator");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    crate::support::wait_for("coordinator", || holds().then_some(()));
 }
 
 pub fn protocols(names: &[&str]) -> Vec<JoinGroupRequestProtocol> {

@@ -82,19 +82,19 @@ fn configure(options: &Options, shape: Shape) -> Result<Config, Stop> {
     let formatter = formatter(options)?;
     let max_messages = options.number::<i32>("max-messages")?.map_or(-1, i64::from);
     let timeout_ms = options.number::<i32>("timeout-ms")?.map_or(-1, i64::from);
+    let config = Config {
+        properties: Properties::new(),
+        subscription: Subscription::Assigned(Vec::new()),
+        formatter,
+        max_messages,
+        timeout_ms: if timeout_ms >= 0 { timeout_ms } else { i64::MAX },
+        skips_errors: options.has("skip-message-on-error"),
+        logs_events: options.has("enable-systest-events"),
+        shape,
+        old: None,
+    };
     if options.has("zookeeper") {
-        let old = Some(old::configure(options, properties, extra)?);
-        return Ok(Config {
-            properties: Properties::new(),
-            subscription: Subscription::Assigned(Vec::new()),
-            formatter,
-            max_messages,
-            timeout_ms: if timeout_ms >= 0 { timeout_ms } else { i64::MAX },
-            skips_errors: options.has("skip-message-on-error"),
-            logs_events: options.has("enable-systest-events"),
-            shape,
-            old,
-        });
+        return Ok(Config { old: Some(old::configure(options, properties, extra)?), ..config });
     }
     if options.has("topic") == options.has("whitelist") {
         return Err(options.usage("Exactly one of whitelist/topic is required."));
@@ -126,17 +126,7 @@ fn configure(options: &Options, shape: Shape) -> Result<Config, Stop> {
             Subscription::Matching(IncludeList::new(options.value("whitelist")?.unwrap_or_default())?)
         }
     };
-    Ok(Config {
-        properties,
-        subscription,
-        formatter,
-        max_messages,
-        timeout_ms: if timeout_ms >= 0 { timeout_ms } else { i64::MAX },
-        skips_errors: options.has("skip-message-on-error"),
-        logs_events: options.has("enable-systest-events"),
-        shape,
-        old: None,
-    })
+    Ok(Config { properties, subscription, ..config })
 }
 
 fn formatter(options: &Options) -> Result<Formatter, Exception> {
@@ -251,12 +241,8 @@ fn consume(config: Config) -> Result<(), Exception> {
     let settings = ConsumerSettings::new(&config.properties)?;
     let mut consumer = Consumer::new(settings, config.subscription)?;
     let waker = consumer.waker();
-    let latch = signals::Latch::default();
-    let (for_signal, waker_of_signal) = (latch.clone(), waker.clone());
-    signals::on_termination(move || {
-        waker_of_signal.wake();
-        for_signal.wait();
-    });
+    let (latch, waker_of_signal) = (signals::Latch::default(), waker.clone());
+    signals::on_termination_wait(&latch, move || waker_of_signal.wake());
     let mut task = Task {
         formatter: config.formatter,
         max_messages: config.max_messages,

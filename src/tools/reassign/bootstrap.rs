@@ -1,8 +1,8 @@
 //! Reassignments through a broker (KIP-455).
 
-use super::plan::{Plan, Replicas, parse_generate, propose, show_current, show_generated};
+use super::plan::{Plan, Replicas, parse_generate, show_current};
 use super::throttles::{self, Moves};
-use super::{Failure, failed, log_dirs, plural};
+use super::{Failure, failed, log_dirs, plural, propose_to};
 use crate::common::{BrokerId, ErrorCode, TopicPartition};
 use crate::tools::client::Admin;
 use crate::tools::client::admin_configs::{Resource, ResourceKind};
@@ -10,7 +10,6 @@ use crate::tools::exception::Exception;
 use crate::tools::json;
 use crate::tools::options::Options;
 use crate::zk::replica_placement::BrokerRack;
-use crate::zk::topic_admin;
 use bytestring::ByteString;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -132,15 +131,8 @@ pub fn generate(admin: &mut Admin, options: &Options, text: &str) -> Result<(), 
     let (brokers, topics) = parse_generate(text, options.value("broker-list")?.unwrap_or_default())?;
     let current = current(admin, &topics)?;
     admin.list_topics(true)?;
-    let racks = admin.broker_racks()?.into_iter().filter(|(id, _)| brokers.contains(id));
-    let racks: Vec<BrokerRack> = racks.map(|(id, rack)| BrokerRack { id, rack }).collect();
-    let racks = match options.has("disable-rack-aware") {
-        true => topic_admin::without_racks(racks),
-        false => topic_admin::with_racks(racks)?,
-    };
-    let proposed = propose(&current, &racks)?;
-    show_generated(&current, &proposed);
-    Ok(())
+    let live = admin.broker_racks()?.into_iter().map(|(id, rack)| BrokerRack { id, rack }).collect();
+    Ok(propose_to(&current, live, &brokers, options)?)
 }
 
 /// `--execute`

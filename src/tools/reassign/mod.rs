@@ -13,9 +13,12 @@ use super::exception::Exception;
 use super::options::Options;
 use super::zookeeper::with_client;
 use super::{Outcome, Shape, ShapeChoice, Stop, VERSION, json, load_properties};
+use crate::common::BrokerId;
 use crate::config::properties::Properties;
 use crate::zk::ZkError;
-use crate::zk::topic_admin::TopicAdminError;
+use crate::zk::replica_placement::BrokerRack;
+use crate::zk::topic_admin::{self, TopicAdminError};
+use plan::{Replicas, propose, show_generated};
 
 const ACTIONS: [&str; 5] = ["generate", "execute", "verify", "cancel", "list"];
 
@@ -43,6 +46,22 @@ impl From<TopicAdminError> for Failure {
     fn from(error: TopicAdminError) -> Failure {
         Failure::Thrown(error.into())
     }
+}
+
+/// The end of `--generate`: proposes an assignment to those `live` brokers that are `wanted`, and shows it.
+fn propose_to(
+    current: &Replicas,
+    mut live: Vec<BrokerRack>,
+    wanted: &[BrokerId],
+    options: &Options,
+) -> Result<(), Exception> {
+    live.retain(|broker| wanted.contains(&broker.id));
+    let racks = match options.has("disable-rack-aware") {
+        true => topic_admin::without_racks(live),
+        false => topic_admin::with_racks(live)?,
+    };
+    show_generated(current, &propose(current, &racks)?);
+    Ok(())
 }
 
 fn failed(message: impl Into<String>) -> Exception {

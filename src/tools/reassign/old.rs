@@ -1,9 +1,9 @@
 //! The tool as 1.1.1 has it: always by znode, and with exit code 0 whatever happens.
 
-use super::plan::{Plan, Replicas, parse_generate, propose, show_current, show_generated};
+use super::plan::{Plan, Replicas, parse_generate, show_current};
 use super::throttles::{self, Moves};
 use super::zookeeper::{check_existence, clear, current, live, pending, put, submit};
-use super::{failed, log_dirs};
+use super::{failed, log_dirs, propose_to};
 use crate::common::BrokerId;
 use crate::config::properties::Properties;
 use crate::tools::client::Admin;
@@ -137,15 +137,7 @@ async fn generate(zk: &ZkClient, options: &Options) -> Result<(), Exception> {
     let text = file(options, "topics-to-move-json-file")?;
     let (brokers, topics) = parse_generate(&text, options.value("broker-list")?.unwrap_or_default())?;
     let current = current(zk, &topics).await?;
-    let mut racks = topic_admin::live_brokers(zk).await?;
-    racks.retain(|broker| brokers.contains(&broker.id));
-    let racks = match options.has("disable-rack-aware") {
-        true => topic_admin::without_racks(racks),
-        false => topic_admin::with_racks(racks)?,
-    };
-    let proposed = propose(&current, &racks)?;
-    show_generated(&current, &proposed);
-    Ok(())
+    propose_to(&current, topic_admin::live_brokers(zk).await?, &brokers, options)
 }
 
 async fn execute(zk: &ZkClient, options: &Options) -> Result<(), Exception> {

@@ -1,9 +1,9 @@
 //! Reassignments by `/admin/reassign_partitions`, as 2.8.2 does it with `--zookeeper`.
 
 use super::bootstrap::{VERIFY_PERIODICALLY, say_status};
-use super::plan::{Plan, Replicas, parse_generate, propose, show_current, show_generated};
+use super::plan::{Plan, Replicas, parse_generate, show_current};
 use super::throttles::{self, Moves};
-use super::{Failure, failed, plural};
+use super::{Failure, failed, plural, propose_to};
 use crate::common::{BrokerId, TopicPartition};
 use crate::tools::exception::Exception;
 use crate::tools::json;
@@ -141,15 +141,7 @@ pub async fn verify(zk: &ZkClient, options: &Options, text: &str) -> Result<(), 
 pub async fn generate(zk: &ZkClient, options: &Options, text: &str) -> Result<(), Failure> {
     let (brokers, topics) = parse_generate(text, options.value("broker-list")?.unwrap_or_default())?;
     let current = current(zk, &topics).await?;
-    let mut racks = topic_admin::live_brokers(zk).await?;
-    racks.retain(|broker| brokers.contains(&broker.id));
-    let racks = match options.has("disable-rack-aware") {
-        true => topic_admin::without_racks(racks),
-        false => topic_admin::with_racks(racks)?,
-    };
-    let proposed = propose(&current, &racks)?;
-    show_generated(&current, &proposed);
-    Ok(())
+    Ok(propose_to(&current, topic_admin::live_brokers(zk).await?, &brokers, options)?)
 }
 
 /// `--execute`
