@@ -413,8 +413,8 @@ impl ZkClient {
     /// Deletes nodes, pipelined; missing ones are fine.
     pub async fn delete_many(&self, paths: impl Iterator<Item = String>) -> Result<(), ZkError> {
         let deletes = paths.map(|path| vec![Op::delete(path, ANY_VERSION)]).collect();
-        let failed = self.multi_many(deletes).await.into_iter().filter_map(Result::err);
-        failed.filter(|error| !error.is_no_node()).next().map_or(Ok(()), Err)
+        let mut failed = self.multi_many(deletes).await.into_iter().filter_map(Result::err);
+        failed.find(|error| !error.is_no_node()).map_or(Ok(()), Err)
     }
 
     /// Deletes a node and everything below it; missing nodes are fine. `checks` go with every single delete (the
