@@ -1,16 +1,38 @@
 //! The only clock. Machines take the time as an argument; drivers ask here.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+thread_local! {
+    static SIMULATED_MS: Cell<Option<i64>> = const { Cell::new(None) };
+}
+
+/// Stops the clock of this thread at `ms`, for a simulation that moves it: [`now_ms`] and [`monotonic_ms`] both say so.
+/// Release builds do not listen: there the clock costs nothing more than the kernel asks.
+pub fn simulate(ms: Option<i64>) {
+    SIMULATED_MS.set(ms);
+}
+
+#[inline]
+fn simulated_ms() -> Option<i64> {
+    if cfg!(debug_assertions) { SIMULATED_MS.get() } else { None }
+}
+
 /// Wall-clock milliseconds since 1970, as records and znodes carry them.
 pub fn now_ms() -> i64 {
+    if let Some(ms) = simulated_ms() {
+        return ms;
+    }
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
 /// Milliseconds that never go backwards, counted from the first call: for timeouts and lags.
 pub fn monotonic_ms() -> i64 {
     static START: OnceLock<Instant> = OnceLock::new();
+    if let Some(ms) = simulated_ms() {
+        return ms;
+    }
     START.get_or_init(Instant::now).elapsed().as_millis() as i64
 }
 

@@ -35,7 +35,7 @@ mod request_batch;
 pub mod states;
 mod topic_deletion;
 mod topics;
-mod zk_requests;
+pub mod zk_requests;
 
 pub use channel::{BrokerAddress, BrokerTransport, SendFuture, TransportError};
 pub use config::ControllerConfig;

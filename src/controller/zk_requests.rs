@@ -28,28 +28,31 @@ const BYTES_PER_MULTI_MAX: usize = 256 * 1024;
 const UNCLEAN_ELECTION: &str = "unclean.leader.election.enable";
 
 /// A watch that a read armed, and what it means to the machine.
-pub(super) struct ArmedWatch {
-    pub(super) zk_watch: zk::Watch,
-    pub(super) watch: Watch,
+pub struct ArmedWatch {
+    /// Fires once.
+    pub zk_watch: zk::Watch,
+    /// What then changed.
+    pub watch: Watch,
 }
 
 type Armed = Vec<ArmedWatch>;
 
 /// The session and what is needed to speak to it.
-pub(super) struct ZkRequests {
+pub struct ZkRequests {
     zk: ZkClient,
     broker_id: BrokerId,
     in_flight_max: usize,
 }
 
 impl ZkRequests {
-    pub(super) fn new(zk: ZkClient, config: &ControllerConfig) -> Self {
+    /// In the session of `zk`.
+    pub fn new(zk: ZkClient, config: &ControllerConfig) -> Self {
         let in_flight_max = config.zookeeper_max_in_flight_requests.max(1);
         ZkRequests { zk, broker_id: config.broker_id, in_flight_max }
     }
 
     /// Does what the machine asks; also gives the watches that reads armed.
-    pub(super) async fn perform(&self, request: ZkRequest) -> (ZkReply, Armed) {
+    pub async fn perform(&self, request: ZkRequest) -> (ZkReply, Vec<ArmedWatch>) {
         let outcome = match request {
             ZkRequest::Read(reads) => return self.read_all(reads).await,
             ZkRequest::Write { epoch_zk_version, writes } => self.write_all(epoch_zk_version, writes).await,

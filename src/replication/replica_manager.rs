@@ -22,6 +22,14 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use tokio::sync::mpsc;
 
+/// Takes work that blocks on the disk and returns at once.
+pub type RunBlocking = Box<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
+
+/// The blocking threads of a runtime.
+pub fn on_threads_of(runtime: tokio::runtime::Handle) -> RunBlocking {
+    Box::new(move |work| drop(runtime.spawn_blocking(work)))
+}
+
 /// What partitions share.
 pub struct ReplicaContext {
     /// This broker.
@@ -29,7 +37,7 @@ pub struct ReplicaContext {
     /// `inter.broker.protocol.version` is 2.1 or newer (KIP-110).
     pub zstd_allowed: bool,
     /// Where blocking work goes.
-    pub background: tokio::runtime::Handle,
+    pub run_blocking: RunBlocking,
     /// `replica.lag.time.max.ms`
     pub replica_lag_ms_max: i64,
     /// Failed directories, on their way to whoever takes them offline.
@@ -49,7 +57,7 @@ pub struct WantedIsr {
 
 impl ReplicaContext {
     pub(super) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
-        self.background.spawn_blocking(work);
+        (self.run_blocking)(Box::new(work));
     }
 
     pub(super) fn isr_wanted(&self, name: &TopicPartition, change: IsrChange) {

@@ -5,7 +5,7 @@ use super::fetch::{FetchLimits, PartitionRequest};
 use super::fetch_session::{FetchSessions, FetchWait, Fetched, SessionError, SessionRequest};
 use super::partition::{Append, Appender, RequiredAcks};
 use super::partition_machine::LeadershipState;
-use super::replica_manager::{Assignment, ReplicaContext, Stop, log_config};
+use super::replica_manager::{Assignment, ReplicaContext, Stop, log_config, on_threads_of};
 use super::ticket::{Ticket, TicketWait};
 use super::{ClusterPartitions, Partition, PartitionError, ReplicaManager};
 use crate::common::{TopicPartition, clock, random};
@@ -121,7 +121,7 @@ impl World {
         let context = ReplicaContext {
             broker_id: 0,
             zstd_allowed: true,
-            background: tokio::runtime::Handle::current(),
+            run_blocking: on_threads_of(tokio::runtime::Handle::current()),
             replica_lag_ms_max: LONG_MS,
             failures: mpsc::unbounded_channel().0,
             isr_changes: mpsc::unbounded_channel().0,

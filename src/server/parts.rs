@@ -19,7 +19,9 @@ use crate::network::worker::Workers;
 use crate::quota::replication::ReplicationQuota;
 use crate::replication::fetch_session::FetchSessions;
 use crate::replication::fetcher::{FetcherContext, Fetchers};
-use crate::replication::replica_manager::{ReplicaContext, ReplicationQuotas, TopicConfigs, WantedIsr};
+use crate::replication::replica_manager::{
+    ReplicaContext, ReplicationQuotas, TopicConfigs, WantedIsr, on_threads_of,
+};
 use crate::replication::{ClusterPartitions, ReplicaManager, replica_manager};
 use crate::storage::{LogConfig, LogManager, LogManagerOptions, StorageError, meta_properties};
 use crate::zk::data::offsets_storage::OffsetsStorageNode;
@@ -177,7 +179,7 @@ fn replica_manager(
     let context = ReplicaContext {
         broker_id: config.broker_id,
         zstd_allowed: config.inter_broker_protocol_version >= IbpVersion::V2_1_IV0,
-        background: Handle::current(),
+        run_blocking: on_threads_of(Handle::current()),
         replica_lag_ms_max: config.replica_lag_time_max_ms,
         failures,
         isr_changes,

@@ -32,12 +32,21 @@ pub async fn apply(broker: Arc<Broker>, request: LeaderAndIsrRequest, version: i
     let configs = broker.admin.topic_configs(topics.into_iter().collect()).await;
     let replicas = Arc::clone(&broker.replicas);
     let applied = tokio::task::spawn_blocking(move || replicas.apply(assignments, &configs)).await;
-    let applied = applied.unwrap_or_default().into_iter();
+    answer(applied.unwrap_or_default(), version)
+}
+
+/// The answer to a request that was applied.
+pub fn answer(
+    applied: Vec<(TopicPartition, Option<Uuid>, Result<(), AssignmentError>)>,
+    version: i16,
+) -> LeaderAndIsrResponse {
     let code = |result: Result<(), _>| result.err().map_or(ErrorCode::None, |error| error_code(&error));
+    let applied = applied.into_iter();
     respond(applied.map(|(name, topic_id, result)| (name, topic_id, code(result))), version)
 }
 
-fn assignments(request: &LeaderAndIsrRequest) -> Vec<Assignment> {
+/// What a request decides, partition by partition.
+pub fn assignments(request: &LeaderAndIsrRequest) -> Vec<Assignment> {
     let own = |name: &ByteString| ByteString::from(&**name);
     let single = request.ungrouped_partition_states.iter().map(|s| assignment(own(&s.topic_name), None, s));
     let grouped = request.topic_states.iter().flat_map(|topic| {

@@ -26,6 +26,11 @@ pub async fn apply(broker: Arc<Broker>, request: StopReplicaRequest) -> StopRepl
     let stops = stops(&request);
     let replicas = Arc::clone(&broker.replicas);
     let stopped = tokio::task::spawn_blocking(move || replicas.stop(stops)).await.unwrap_or_default();
+    answer(stopped)
+}
+
+/// The answer to a request that was applied.
+pub fn answer(stopped: Vec<(TopicPartition, Result<(), StopError>)>) -> StopReplicaResponse {
     let partition_errors = stopped.into_iter().map(|(name, result)| {
         let code = match result {
             Ok(()) => ErrorCode::None,
@@ -42,7 +47,8 @@ pub async fn apply(broker: Arc<Broker>, request: StopReplicaRequest) -> StopRepl
     StopReplicaResponse { partition_errors: partition_errors.collect(), ..Default::default() }
 }
 
-fn stops(request: &StopReplicaRequest) -> Vec<Stop> {
+/// What a request gives up.
+pub fn stops(request: &StopReplicaRequest) -> Vec<Stop> {
     let name = |topic: &ByteString, partition| TopicPartition::new(ByteString::from(&**topic), partition);
     let mut stops = Vec::new();
     for p in &request.ungrouped_partitions {

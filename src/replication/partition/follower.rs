@@ -29,15 +29,12 @@ impl From<StorageError> for Failed {
 
 impl Partition {
     /// How the follower's log stands.
-    pub(in crate::replication) fn look_as_follower(
-        &self,
-        leader_epoch: LeaderEpoch,
-    ) -> Result<LogView, LogFailure> {
+    pub fn look_as_follower(&self, leader_epoch: LeaderEpoch) -> Result<LogView, LogFailure> {
         self.change_as_follower(leader_epoch, |state, _| Ok(state.follower_view()))
     }
 
     /// The largest epoch in the follower's log that is not above `epoch`, and where it ends.
-    pub(in crate::replication) fn epoch_end_as_follower(
+    pub fn epoch_end_as_follower(
         &self,
         leader_epoch: LeaderEpoch,
         epoch: LeaderEpoch,
@@ -49,7 +46,7 @@ impl Partition {
 
     /// Appends what the leader sent, takes its high watermark and its log start over. `restarted` is called, off the
     /// mutex, if the log had to begin anew for it, before the append: recovery points have to be written.
-    pub(in crate::replication) fn append_as_follower(
+    pub fn append_as_follower(
         &self,
         leader_epoch: LeaderEpoch,
         fetched: &Fetched,
@@ -86,7 +83,7 @@ impl Partition {
     }
 
     /// Cuts off what is at and above `offset`. Recovery points have to be written before the next append.
-    pub(in crate::replication) fn truncate_as_follower(
+    pub fn truncate_as_follower(
         &self,
         leader_epoch: LeaderEpoch,
         offset: Offset,
@@ -104,7 +101,7 @@ impl Partition {
     }
 
     /// Drops everything and goes on at `offset`. Recovery points have to be written before the next append.
-    pub(in crate::replication) fn restart_as_follower(
+    pub fn restart_as_follower(
         &self,
         leader_epoch: LeaderEpoch,
         offset: Offset,

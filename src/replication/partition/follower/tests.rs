@@ -7,7 +7,7 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::record::builder::{BatchBuilder, BatchOptions};
 use crate::replication::ReplicaManager;
 use crate::replication::partition_machine::LeadershipState;
-use crate::replication::replica_manager::{Assignment, ReplicaContext, log_config};
+use crate::replication::replica_manager::{Assignment, ReplicaContext, log_config, on_threads_of};
 use crate::storage::{LogManager, LogManagerOptions};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -58,7 +58,7 @@ impl World {
         let context = ReplicaContext {
             broker_id: 0,
             zstd_allowed: true,
-            background: runtime.handle().clone(),
+            run_blocking: on_threads_of(runtime.handle().clone()),
             replica_lag_ms_max: 1 << 40,
             failures: mpsc::unbounded_channel().0,
             isr_changes: mpsc::unbounded_channel().0,
