@@ -8,8 +8,8 @@ use crate::config::Settings;
 use crate::metadata::ClusterSnapshot;
 use crate::protocol::messages::create_partitions::CreatePartitionsTopic;
 use crate::protocol::messages::create_topics::CreatableTopic;
-use crate::zk::data::{ReplicaAssignment, TopicAssignment};
-use crate::zk::{CreateMode, ZkError, paths};
+use crate::zk::data::{ReplicaAssignment, TopicAssignment, config_entity};
+use crate::zk::{CreateMode, Op, ZkError, paths};
 use bytes::Bytes;
 
 const LOG: &str = "kafka.zk.AdminZkClient";
@@ -78,10 +78,18 @@ impl Admin {
             plan.settings,
             plan.assignment
         );
-        store::write_settings(&self.zk, "topics", &plan.name, &plan.settings).await?;
         let path = paths::topic(&plan.name);
         let topic_id = Some(topic_id).filter(|id| !id.is_zero());
         let data = TopicAssignment::of(topic_id, plan.assignment).encode();
+        let settings = (paths::config_entity("topics", &plan.name), config_entity::encode(&plan.settings));
+        let both = [settings, (path.clone(), data.clone())];
+        let both = both.map(|(path, data)| Op::create(path, data, CreateMode::Persistent));
+        match self.zk.multi(both.into()).await {
+            // Settings are there already, or a parent is missing: step by step.
+            Err(error) if error.is_node_exists() || error.is_no_node() => {}
+            other => return Ok(other.map(|_| ())?),
+        }
+        store::write_settings(&self.zk, "topics", &plan.name, &plan.settings).await?;
         match self.zk.create_with_parents(&path, data, CreateMode::Persistent).await {
             Err(ZkError::NodeExists { .. }) => Err(already_exists(&plan.name)),
             other => Ok(other.map(|_| ())?),

@@ -6,12 +6,16 @@
 
 use super::{AdminContext, has_leaders, outcome, wait_until};
 use crate::admin::CreatedTopic;
-use crate::common::ErrorCode;
+use crate::common::{ErrorCode, topic_name};
 use crate::protocol::messages::create_topics::{
-    CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
+    CreatableTopic, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
 };
 use bytestring::ByteString;
+use futures_util::{StreamExt, stream};
 use std::collections::HashMap;
+
+/// Topics of one request whose znodes are written at the same time, so that ZooKeeper syncs its log once for many.
+pub(super) const TOPICS_AT_ONCE: usize = 64;
 
 /// Creates the topics.
 pub async fn handle(context: AdminContext<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
@@ -19,9 +23,7 @@ pub async fn handle(context: AdminContext<'_>, request: CreateTopicsRequest) -> 
     for topic in &request.topics {
         *counts.entry(topic.name.clone()).or_default() += 1;
     }
-    let mut topics = Vec::with_capacity(request.topics.len());
-    let mut made = Vec::new();
-    for topic in &request.topics {
+    let judge = async |topic: &CreatableTopic| {
         let mut result = CreatableTopicResult { name: topic.name.clone(), ..Default::default() };
         if !context.is_controller {
             result.error_code = ErrorCode::NotController.code();
@@ -34,15 +36,25 @@ pub async fn handle(context: AdminContext<'_>, request: CreateTopicsRequest) -> 
             (result.error_code, result.error_message) = outcome(&created);
             if let Ok(created) = created {
                 show(context, &mut result, &created);
-                made.push((topics.len(), created.partitions));
+                return (result, Some(created.partitions));
             }
         }
-        topics.push(result);
-    }
+        (result, None)
+    };
+    let at_once = if may_collide(&request.topics) { 1 } else { TOPICS_AT_ONCE };
+    let judged: Vec<_> = stream::iter(&request.topics).map(judge).buffered(at_once).collect().await;
+    let made = judged.iter().enumerate().filter_map(|(at, (_, made))| Some((at, (*made)?)));
+    let made: Vec<(usize, i32)> = made.collect();
+    let mut topics: Vec<CreatableTopicResult> = judged.into_iter().map(|(result, _)| result).collect();
     if !request.validate_only {
         wait_for_leaders(context, request.timeout_ms, &made, &mut topics).await;
     }
     CreateTopicsResponse { topics, ..Default::default() }
+}
+
+/// True if topics of the request might collide with each other ("a.b" and "a_b"): then each must see those before it.
+fn may_collide(topics: &[CreatableTopic]) -> bool {
+    topics.iter().filter(|topic| topic_name::has_collision_chars(&topic.name)).nth(1).is_some()
 }
 
 fn show(context: AdminContext<'_>, result: &mut CreatableTopicResult, created: &CreatedTopic) {

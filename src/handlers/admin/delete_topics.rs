@@ -3,6 +3,7 @@
 //! The answer waits until this broker no longer knows the topics. Version 6 takes ids in place of names. Where
 //! deletion is switched off, versions 0-2 say INVALID_REQUEST, since they do not know TOPIC_DELETION_DISABLED.
 
+use super::create_topics::TOPICS_AT_ONCE;
 use super::{AdminContext, wait_until};
 use crate::common::{ErrorCode, Uuid};
 use crate::metadata::ClusterSnapshot;
@@ -10,6 +11,7 @@ use crate::protocol::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse,
 };
 use bytestring::ByteString;
+use futures_util::{StreamExt, stream};
 
 const TOPIC_DELETION_DISABLED_VERSION_MIN: i16 = 3;
 const TOPIC_ID_VERSION_MIN: i16 = 6;
@@ -34,9 +36,11 @@ pub async fn handle(context: AdminContext<'_>, request: DeleteTopicsRequest) -> 
         return DeleteTopicsResponse { responses, ..Default::default() };
     }
     let cluster = context.metadata.current();
-    for result in &mut responses {
-        result.error_code = delete(context, &cluster, result).await.code();
-    }
+    let mark = async |mut result: DeletableTopicResult| {
+        result.error_code = delete(context, &cluster, &mut result).await.code();
+        result
+    };
+    let mut responses: Vec<_> = stream::iter(responses).map(mark).buffered(TOPICS_AT_ONCE).collect().await;
     wait_for_deletion(context, timeout_ms, &mut responses).await;
     DeleteTopicsResponse { responses, ..Default::default() }
 }
