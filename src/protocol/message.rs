@@ -56,6 +56,14 @@ pub fn encode_versioned<M: Message>(message: &M, version: i16) -> Bytes {
     writer.into_bytes()
 }
 
+/// As [`encode_versioned`], into a writer begun with [`Writer::contiguous`] that is used again and again.
+pub fn encode_versioned_into<'w, M: Message>(writer: &'w mut Writer, message: &M, version: i16) -> &'w [u8] {
+    writer.clear();
+    writer.i16(version);
+    message.encode(writer, version);
+    writer.contiguous_bytes()
+}
+
 /// Decodes what [`encode_versioned`] wrote.
 pub fn decode_versioned<M: Message>(bytes: Bytes) -> Result<(i16, M), DecodeError> {
     let mut reader = Reader::new(bytes);

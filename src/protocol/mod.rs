@@ -31,7 +31,9 @@ pub use api_key::ApiKey;
 pub use client::{encode_request, encode_response};
 pub use error::DecodeError;
 pub use header::{RequestHeader, ResponseHeader, decode_request_header};
-pub use message::{ApiRequest, Message, decode_forward_compatible, decode_versioned, encode_versioned};
+pub use message::{
+    ApiRequest, Message, decode_forward_compatible, decode_versioned, encode_versioned, encode_versioned_into,
+};
 pub use reader::Reader;
 pub use records::Records;
 pub use tags::{RawTag, UnknownTags};

@@ -144,6 +144,18 @@ impl Writer {
         self.buffer.freeze()
     }
 
+    /// Begins anew in the same memory; for a writer begun with [`Writer::contiguous`].
+    pub fn clear(&mut self) {
+        debug_assert!(self.splices.is_empty());
+        self.buffer.clear();
+    }
+
+    /// What a writer begun with [`Writer::contiguous`] has so far.
+    pub fn contiguous_bytes(&self) -> &[u8] {
+        debug_assert!(self.splices.is_empty());
+        &self.buffer
+    }
+
     /// `bool`.
     #[inline]
     pub fn bool(&mut self, value: bool) {

@@ -9,7 +9,11 @@ use super::offsets::{CommittedOffset, ExpiryRule};
 use super::step::Step;
 use crate::common::{ErrorCode, Offset, ProducerId, TopicPartition};
 use bytestring::ByteString;
+use foldhash::fast::RandomState;
 use std::collections::{HashMap, HashSet};
+
+/// Something for each partition. Only partitions that exist come in, so nobody can choose keys that collide.
+pub(super) type ByPartition<V> = HashMap<TopicPartition, V, RandomState>;
 
 /// A committed offset, and where its record stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,15 +36,15 @@ pub(super) struct PendingOffset {
 /// Offsets of a group.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct GroupOffsets {
-    pub(super) committed: HashMap<TopicPartition, Placed>,
+    pub(super) committed: ByPartition<Placed>,
     /// How many records are on their way.
-    pub(super) in_flight: HashMap<TopicPartition, usize>,
-    pub(super) transactional: HashMap<ProducerId, HashMap<TopicPartition, PendingOffset>>,
+    pub(super) in_flight: ByPartition<usize>,
+    pub(super) transactional: HashMap<ProducerId, ByPartition<PendingOffset>>,
     /// Committed by transactions, on their way to a store outside of `__consumer_offsets`.
-    pub(super) handing_over: HashMap<TopicPartition, usize>,
+    pub(super) handing_over: ByPartition<usize>,
 }
 
-fn decrement(counts: &mut HashMap<TopicPartition, usize>, partition: &TopicPartition) -> bool {
+fn decrement(counts: &mut ByPartition<usize>, partition: &TopicPartition) -> bool {
     let Some(count) = counts.get_mut(partition) else { return false };
     *count -= 1;
     if *count == 0 {
@@ -71,9 +75,13 @@ impl GroupOffsets {
         committed: &CommittedOffset,
         log_offset: Offset,
     ) {
-        let older = |known: &Placed| known.log_offset < log_offset;
-        if self.committed.get(partition).is_none_or(older) {
-            self.committed.insert(partition.clone(), Placed { committed: committed.clone(), log_offset });
+        match self.committed.get_mut(partition) {
+            Some(known) if known.log_offset >= log_offset => {}
+            Some(known) => *known = Placed { committed: committed.clone(), log_offset },
+            None => {
+                let placed = Placed { committed: committed.clone(), log_offset };
+                self.committed.insert(partition.clone(), placed);
+            }
         }
     }
 
@@ -139,7 +147,7 @@ impl GroupOffsets {
         commits: bool,
     ) -> Vec<(TopicPartition, CommittedOffset, Offset)> {
         let Some(pending) = self.transactional.remove(&producer) else { return Vec::new() };
-        let (mut decided, mut left) = (Vec::new(), HashMap::new());
+        let (mut decided, mut left) = (Vec::new(), ByPartition::default());
         for (partition, mut entry) in pending {
             match entry.log_offset {
                 Some(log_offset) if commits => decided.push((partition, entry.committed, log_offset)),

@@ -3,7 +3,7 @@
 //! What cannot be read is passed over and said in the log: Apache Kafka 2.8.2 ends the load there and forgets all that
 //! follows.
 
-use super::commits::{PendingOffset, Placed};
+use super::commits::{ByPartition, PendingOffset, Placed};
 use super::machine::{Group, State};
 use super::member::{Member, distinct_protocols};
 use super::offsets::{CommittedOffset, OffsetsStorage};
@@ -24,7 +24,7 @@ use std::collections::{BTreeSet, HashMap};
 
 const LOG: &str = "kafka.coordinator.group.GroupMetadataManager";
 
-type OffsetsOf<K> = HashMap<K, HashMap<TopicPartition, Placed>>;
+type OffsetsOf<K> = HashMap<K, ByPartition<Placed>>;
 
 /// A group's record, with the version that tells what it lacks.
 struct LoadedGroup {
@@ -163,7 +163,7 @@ impl Loader {
 
     /// Everything that groups have committed.
     pub(super) fn all_committed(&self) -> Vec<(ByteString, Vec<(TopicPartition, CommittedOffset)>)> {
-        let of = |(group, offsets): (&ByteString, &HashMap<TopicPartition, Placed>)| {
+        let of = |(group, offsets): (&ByteString, &ByPartition<Placed>)| {
             let all = offsets.iter().map(|(key, placed)| (key.clone(), placed.committed.clone()));
             (group.clone(), all.collect::<Vec<_>>())
         };

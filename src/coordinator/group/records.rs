@@ -11,9 +11,9 @@
 use super::offsets::CommittedOffset;
 use crate::common::{ProducerEpoch, ProducerId, TopicPartition};
 use crate::config::IbpVersion;
-use crate::protocol::encode_versioned;
 use crate::protocol::stored::group_metadata::{GroupMetadataKey, GroupMetadataValue};
 use crate::protocol::stored::offset_commit::{OffsetCommitKey, OffsetCommitValue};
+use crate::protocol::{Writer, encode_versioned, encode_versioned_into};
 use crate::record::Compression;
 use crate::record::builder::{BatchBuilder, BatchOptions, BuildError};
 use bytes::Bytes;
@@ -31,25 +31,14 @@ pub struct RecordFormat {
     pub compression: Compression,
 }
 
-/// Key of an offset.
-pub fn offset_key(group: &ByteString, partition: &TopicPartition) -> Bytes {
-    let key = OffsetCommitKey {
-        group: group.clone(),
-        topic: partition.topic.clone(),
-        partition: partition.partition,
-        ..Default::default()
-    };
-    encode_versioned(&key, OFFSET_KEY_VERSION)
-}
-
 /// Key of a group.
 pub fn group_key(group: &ByteString) -> Bytes {
     let key = GroupMetadataKey { group: group.clone(), ..Default::default() };
     encode_versioned(&key, GROUP_KEY_VERSION)
 }
 
-/// Value of an offset.
-pub fn offset_value(committed: &CommittedOffset, ibp: IbpVersion) -> Bytes {
+/// Value of an offset, and its version.
+pub(super) fn offset_value(committed: &CommittedOffset, ibp: IbpVersion) -> (OffsetCommitValue, i16) {
     let version = if ibp < IbpVersion::V2_1_IV0 || committed.expire_timestamp_ms.is_some() {
         1
     } else if ibp < IbpVersion::V2_1_IV1 {
@@ -65,7 +54,40 @@ pub fn offset_value(committed: &CommittedOffset, ibp: IbpVersion) -> Bytes {
         expire_timestamp: committed.expire_timestamp_ms.unwrap_or(-1),
         ..Default::default()
     };
-    encode_versioned(&value, version)
+    (value, version)
+}
+
+/// Writes keys and values of many offsets of a group in the same memory.
+struct OffsetWriter {
+    key: OffsetCommitKey,
+    key_bytes: Writer,
+    value_bytes: Writer,
+}
+
+impl OffsetWriter {
+    fn new(group: &ByteString) -> OffsetWriter {
+        let key = OffsetCommitKey { group: group.clone(), ..Default::default() };
+        OffsetWriter { key, key_bytes: Writer::contiguous(), value_bytes: Writer::contiguous() }
+    }
+
+    fn append(
+        &mut self,
+        builder: &mut BatchBuilder,
+        partition: &TopicPartition,
+        value: Option<(OffsetCommitValue, i16)>,
+        now_ms: i64,
+    ) -> Result<(), BuildError> {
+        if self.key.topic != partition.topic {
+            self.key.topic = partition.topic.clone();
+        }
+        self.key.partition = partition.partition;
+        let key = encode_versioned_into(&mut self.key_bytes, &self.key, OFFSET_KEY_VERSION);
+        let value = match &value {
+            Some((value, version)) => Some(encode_versioned_into(&mut self.value_bytes, value, *version)),
+            None => None,
+        };
+        builder.append(now_ms, Some(key), value, &[])
+    }
 }
 
 /// Value of a group.
@@ -104,9 +126,9 @@ impl RecordFormat {
         now_ms: i64,
     ) -> Result<Bytes, BuildError> {
         let mut builder = self.builder(producer)?;
+        let mut writer = OffsetWriter::new(group);
         for (partition, committed) in offsets {
-            let (key, value) = (offset_key(group, partition), offset_value(committed, self.ibp));
-            builder.append(now_ms, Some(&key), Some(&value), &[])?;
+            writer.append(&mut builder, partition, Some(offset_value(committed, self.ibp)), now_ms)?;
         }
         builder.build()
     }
@@ -120,8 +142,9 @@ impl RecordFormat {
         now_ms: i64,
     ) -> Result<Bytes, BuildError> {
         let mut builder = self.builder(None)?;
+        let mut writer = OffsetWriter::new(group);
         for partition in partitions {
-            builder.append(now_ms, Some(&offset_key(group, partition)), None, &[])?;
+            writer.append(&mut builder, partition, None, now_ms)?;
         }
         if group_is_gone {
             builder.append(now_ms, Some(&group_key(group)), None, &[])?;

@@ -484,11 +484,25 @@ pub(super) fn hand_over(
 fn last_of_each(
     offsets: impl Iterator<Item = (TopicPartition, CommittedOffset)>,
 ) -> Vec<(TopicPartition, CommittedOffset)> {
-    let mut kept: Vec<(TopicPartition, CommittedOffset)> = Vec::with_capacity(offsets.size_hint().0);
+    let mut all: Vec<(TopicPartition, CommittedOffset)> =
+        Vec::with_capacity(offsets.size_hint().1.unwrap_or(0));
+    for (partition, mut committed) in offsets {
+        // Partitions of one topic stand together.
+        let topic = match all.last() {
+            Some((before, _)) if before.topic == partition.topic => before.topic.clone(),
+            _ => own_text(&partition.topic),
+        };
+        if !committed.metadata.is_empty() {
+            committed.metadata = own_text(&committed.metadata);
+        }
+        all.push((TopicPartition { topic, ..partition }, committed));
+    }
+    if all.is_sorted_by(|(a, _), (b, _)| a < b) {
+        return all;
+    }
     let mut places: HashMap<TopicPartition, usize> = HashMap::new();
-    for (partition, committed) in offsets {
-        let partition = TopicPartition { topic: own_text(&partition.topic), partition: partition.partition };
-        let committed = CommittedOffset { metadata: own_text(&committed.metadata), ..committed };
+    let mut kept: Vec<(TopicPartition, CommittedOffset)> = Vec::with_capacity(all.len());
+    for (partition, committed) in all {
         match places.get(&partition) {
             Some(place) => kept[*place].1 = committed,
             None => {

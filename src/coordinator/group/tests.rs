@@ -516,12 +516,12 @@ fn a_loaded_member_lives_for_one_session() {
 #[test]
 fn values_have_the_version_that_all_brokers_read() {
     let version = |value: Bytes| i16::from_be_bytes([value[0], value[1]]);
-    let plain = |ibp| version(offset_value(&committed(1, 1), ibp));
+    let plain = |ibp| offset_value(&committed(1, 1), ibp).1;
     assert_eq!(plain(IbpVersion::V2_0_IV1), 1);
     assert_eq!(plain(IbpVersion::V2_1_IV0), 2);
     assert_eq!(plain(IbpVersion::V2_1_IV1), 3);
     let expires = CommittedOffset { expire_timestamp_ms: Some(1), ..committed(1, 1) };
-    assert_eq!(version(offset_value(&expires, IbpVersion::LATEST)), 1);
+    assert_eq!(offset_value(&expires, IbpVersion::LATEST).1, 1);
     let group = |ibp| version(group_value(&GroupMetadataValue::default(), ibp));
     assert_eq!(group(IbpVersion::V0_10_0_IV1), 0);
     assert_eq!(group(IbpVersion::V0_10_1_IV0), 1);

@@ -1,7 +1,7 @@
 //! OffsetCommit, versions 0-8. Version 0 goes to ZooKeeper, whatever the group is; version 1 says when each offset was
 //! committed, 2-4 for how long all are kept; version 7 knows static members.
 
-use super::{answer_commit, is_known, static_members_allowed};
+use super::{answer_commit, static_members_allowed};
 use crate::common::{ErrorCode, TopicPartition, clock};
 use crate::coordinator::group::coordinator::Committing;
 use crate::coordinator::group::membership::MemberRef;
@@ -58,11 +58,15 @@ fn offsets(
     retention_ms: i64,
 ) -> (Vec<bool>, Vec<(TopicPartition, CommittedOffset)>) {
     let now_ms = clock::now_ms();
-    let (mut known, mut offsets) = (Vec::new(), Vec::new());
+    let count = topics.iter().map(|topic| topic.partitions.len()).sum();
+    let (mut known, mut offsets) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let metadata = broker.metadata.current();
     for topic in topics {
+        let described = metadata.topic(&topic.name);
         for asked in &topic.partitions {
             let partition = TopicPartition::new(topic.name.clone(), asked.partition_index);
-            let is_known = is_known(broker, &partition);
+            let is_known =
+                described.is_some_and(|topic| topic.partitions.contains_key(&asked.partition_index));
             known.push(is_known);
             if is_known {
                 offsets.push((partition, committed(asked, retention_ms, now_ms)));
