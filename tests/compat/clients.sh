@@ -57,7 +57,7 @@ prepare() {
     tools-2.8.2) core_jars 2.8.2 2.13 ;;
     handover) core_jars 2.8.2 2.13 && core_jars 1.1.1 2.12 ;;
     takeover-* | consistency) prepare kcat && core_jars 2.8.2 2.13 && clients_jars 2.8.2 ;;
-    mixed-* | rolling-*) core_jars 2.8.2 2.13 && { [ "$version" = 2.8.2 ] || core_jars "$version" 2.12; } && clients_jars 2.8.2 &&
+    mixed-* | rolling-* | upgrade-*) core_jars 2.8.2 2.13 && { [ "$version" = 2.8.2 ] || core_jars "$version" 2.12; } && clients_jars 2.8.2 &&
       compile_java 2.8.2 "$home/jars/clients-2.8.2" Check.java Clients.java Durable.java MixedLoad.java ;;
     replicas-2.8.2) prepare kcat && core_jars 2.8.2 2.13 ;;
     replicas-1.1.1) prepare kcat && core_jars 1.1.1 2.12 ;;
@@ -93,8 +93,8 @@ run_client() {
     takeover-2.8.2) FORMAT=2.8 bash "$here/takeover.sh" ;;
     takeover-1.1.1) FORMAT=1.1 bash "$here/takeover.sh" ;;
     consistency) AGAINST=$against bash "$here/consistency.sh" ;;
-    mixed-* | rolling-*) AGAINST=$against INTEROP_HOME=$home python3 "$here/mixed/main.py" "$1" ;;
-    replicas-2.8.2) AGAINST=$against PROTOCOL=2.6 bash "$here/replicas.sh" ;;
+    mixed-* | rolling-* | upgrade-*) AGAINST=$against INTEROP_HOME=$home python3 "$here/mixed/main.py" "$1" ;;
+    replicas-2.8.2) AGAINST=$against bash "$here/replicas.sh" ;;
     replicas-1.1.1) AGAINST=$against FORMAT=1.1 bash "$here/replicas.sh" ;;
   esac
 }

@@ -36,6 +36,7 @@ listeners=PLAINTEXT://127.0.0.1:${port[$1]}
 log.dirs=$run/data-$1
 zookeeper.connect=$ZOOKEEPER
 zookeeper.session.timeout.ms=6000
+zookeeper.connection.timeout.ms=60000
 inter.broker.protocol.version=$protocol
 log.message.format.version=$protocol
 log.retention.check.interval.ms=2000
@@ -49,11 +50,11 @@ P
 
 # start ID
 start() {
-  local command until=$((SECONDS + 60))
+  local command until=$((SECONDS + 300))
   if [ "$1" = 0 ] && [ "${AGAINST:-ours}" = ours ]; then
     command=("${OURS:-$root/target/release/kafka-server}")
   else
-    command=(java -Xmx512m -XX:TieredStopAtLevel=1 -cp "$home/jars/core-$version/*"
+    command=(java -Xmx256m -Xms128m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$home/jars/core-$version/*"
       "-Dlog4j.configuration=file:$here/java/log4j-broker.properties" kafka.Kafka)
   fi
   (cd "$run" && LOG_DIR=$run/server-logs-$1 exec "${command[@]}" "$run/$1.properties" >>"$run/$1.log" 2>&1) &
@@ -72,15 +73,15 @@ stop() {
   await "$1 is forgotten" not_registered "$1"
 }
 
-zk() { "$root/zk-scripts/shell.sh" --port "${ZOOKEEPER#*:}" "$@" 2>/dev/null; }
-not_registered() { ! zk ls /brokers/ids | tail -n 1 | grep -q "\b$1\b"; }
-registered() { zk ls /brokers/ids | tail -n 1 | grep -q "\b$1\b"; }
+zk() { python3 "$here/mixed/zookeeper.py" "${ZOOKEEPER#*:}" "$@" 2>/dev/null; }
+not_registered() { local ids; ids=$(zk ls /brokers/ids) && ! grep -q "\b$1\b" <<<"$ids"; }
+registered() { zk ls /brokers/ids | grep -q "\b$1\b"; }
 
 # await WHAT COMMAND...
 await() {
-  local until=$((SECONDS + 60))
+  local until=$((SECONDS + 300))
   until "${@:2}"; do
-    [ $SECONDS -lt $until ] || fail "$1: not within 60 s"
+    [ $SECONDS -lt $until ] || fail "$1: not within 300 s"
     sleep 0.2
   done
 }

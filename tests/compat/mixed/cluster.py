@@ -56,6 +56,8 @@ class Broker:
         self.number = number
         self.kind = kind
         self.port = free_port()
+        self.protocol = None
+        self.settings = []
         self.directory = home / f"data-{number}"
         self.properties = home / f"{number}.properties"
         self.log = home / f"{number}.log"
@@ -82,6 +84,7 @@ class Cluster:
 
     def configure(self, coordinators, settings):
         for broker in self.brokers:
+            broker.protocol = self.protocol
             lines = [
                 f"broker.id={broker.number}",
                 f"listeners=PLAINTEXT://127.0.0.1:{broker.port}",
@@ -90,8 +93,6 @@ class Cluster:
                 "zookeeper.session.timeout.ms=8000",
                 # A busy machine takes its time to start a JVM.
                 "zookeeper.connection.timeout.ms=60000",
-                f"inter.broker.protocol.version={self.protocol}",
-                f"log.message.format.version={self.protocol}",
                 "replica.lag.time.max.ms=10000",
                 "min.insync.replicas=2",
                 "default.replication.factor=3",
@@ -108,9 +109,11 @@ class Cluster:
                 "log.segment.bytes=1000000",
                 *settings,
             ]
-            broker.properties.write_text("\n".join(lines) + "\n")
+            broker.settings = lines
 
     def start(self, broker):
+        protocol = [f"inter.broker.protocol.version={broker.protocol}", f"log.message.format.version={broker.protocol}"]
+        broker.properties.write_text("\n".join(broker.settings + protocol) + "\n")
         if broker.kind == "ours":
             command = [os.environ.get("OURS", str(self.root / "target/release/kafka-server"))]
         else:
@@ -139,6 +142,15 @@ class Cluster:
         broker.process.wait(timeout=PATIENCE_S)
         broker.process = None
         wait_for(f"the end of {broker}", lambda: broker.number not in self.registered())
+
+    def pause(self, broker):
+        """Holds it until ZooKeeper has forgotten it."""
+        broker.process.send_signal(signal.SIGSTOP)
+        wait_for(f"the end of {broker}'s session", lambda: broker.number not in self.registered())
+
+    def go_on(self, broker):
+        broker.process.send_signal(signal.SIGCONT)
+        wait_for(f"the return of {broker}", lambda: broker.number in self.registered())
 
     def close(self):
         for broker in self.brokers:

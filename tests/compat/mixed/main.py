@@ -1,6 +1,6 @@
 """Clusters of Apache's brokers and ours under load: tests/compat/README.md. Usage: main.py SCENARIO...
 
-SCENARIO: mixed-2.8.2, mixed-1.1.1, rolling-2.8.2, rolling-1.1.1. BROKERS="2.8.2 ours 2.8.2" and STEPS="roles topics" choose
+SCENARIO: mixed-2.8.2, mixed-1.1.1, rolling-2.8.2, rolling-1.1.1, upgrade-1.1.1. BROKERS="2.8.2 ours 2.8.2" and STEPS="roles topics" choose
 others, AGAINST=apache puts Apache's in our place. OURS names the binary. What is left: $INTEROP_HOME/SCENARIO.
 """
 import os
@@ -21,8 +21,8 @@ PROTOCOLS = {"2.8.2": "2.8", "1.1.1": "1.1"}
 def scenario(name):
     shape, version = name.split("-")
     apache = " ".join([version] * 3)
-    brokers = [apache] if shape == "rolling" else [f"{version} {version} ours", f"ours ours {version}"]
-    steps = "rolling" if shape == "rolling" else "roles reassignment topics"
+    brokers = [f"{version} {version} ours", f"ours ours {version}"] if shape == "mixed" else [apache]
+    steps = "roles pauses reassignment topics" if shape == "mixed" else shape
     if "BROKERS" in os.environ:
         brokers = [os.environ["BROKERS"]]
     for number, kinds in enumerate(brokers):

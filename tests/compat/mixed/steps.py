@@ -91,6 +91,24 @@ def end(cluster, target, signal, what):
             raise Failed(f"{what}: it stopped as the leader of partitions of {left}")
 
 
+def pauses(cluster, load):
+    """Each kind of broker is held until it has lost its session, and goes on as if nothing had happened, while it is the
+    controller and while another one is."""
+    for target in kinds(cluster.brokers):
+        other = next(b for b in reversed(cluster.brokers) if b is not target)
+        for controller in (target, other):
+            what = f"pause of {target}, " + ("itself the controller" if controller is target else f"{controller} is the controller")
+            cluster.make_controller(controller)
+            cluster.elect_preferred()
+            load.await_more(f"{what}: before", MORE)
+            cluster.pause(target)
+            load.await_more(f"{what}: meanwhile", MORE)
+            cluster.go_on(target)
+            cluster.await_full_isr(f"{what}: afterwards")
+            load.await_more(f"{what}: afterwards", MORE)
+            ok(what)
+
+
 def by_znode(cluster, wanted):
     partitions = [{"topic": t, "partition": p, "replicas": r} for (t, p), r in wanted.items()]
     if not cluster.zookeeper.create("/admin/reassign_partitions", json.dumps({"version": 1, "partitions": partitions})):
@@ -162,21 +180,38 @@ def topics(cluster, load):
         ok(f"a topic's life, {controller} is the controller")
 
 
+def replace(cluster, load, target, signal, kind, protocol=None):
+    """Another broker takes over a broker's directories."""
+    old = str(target)
+    load.await_more(f"before {old} ends", MORE)
+    end(cluster, target, signal, f"{signal} of {old}")
+    load.await_more(f"while {old} is away", MORE)
+    target.kind = kind
+    target.protocol = protocol or target.protocol
+    cluster.start(target)
+    cluster.await_full_isr(f"{target} in the place of {old}")
+    cluster.elect_preferred()
+    load.await_more(f"{target} in the place of {old}", MORE)
+    ok(f"{target} in the place of {old} after {signal}, protocol {target.protocol}; the controller is {cluster.controller()}")
+
+
 def rolling(cluster, load):
     """Every broker is replaced by one of ours on its directories, then every one by Apache's again."""
-    apache = {b: b.kind for b in cluster.brokers}
-    for to_ours, signals in ((True, ("TERM", "KILL", "TERM")), (False, ("KILL", "TERM", "KILL"))):
-        for target, signal in zip(cluster.brokers, signals):
-            old = str(target)
-            load.await_more(f"before {old} ends", MORE)
-            end(cluster, target, signal, f"{signal} of {old}")
-            load.await_more(f"while {old} is away", MORE)
-            target.kind = "ours" if to_ours else apache[target]
-            cluster.start(target)
-            cluster.await_full_isr(f"{target} in the place of {old}")
-            cluster.elect_preferred()
-            load.await_more(f"{target} in the place of {old}", MORE)
-            ok(f"{target} in the place of {old} after {signal}; the controller is {cluster.controller()}")
+    apache = [broker.kind for broker in cluster.brokers]
+    for target, signal in zip(cluster.brokers, ("TERM", "KILL", "TERM")):
+        replace(cluster, load, target, signal, "ours")
+    for target, signal, kind in zip(cluster.brokers, ("KILL", "TERM", "KILL"), apache):
+        replace(cluster, load, target, signal, kind)
 
 
-STEPS = {"roles": roles, "reassignment": reassignment, "topics": topics, "rolling": rolling}
+def upgrade(cluster, load):
+    """From an old Apache by way of ours to the newest, with the protocol of each broker raised on the way."""
+    for target in cluster.brokers:
+        replace(cluster, load, target, "TERM", "ours")
+    for target in cluster.brokers:
+        replace(cluster, load, target, "TERM", "ours", "2.8")
+    for target in cluster.brokers:
+        replace(cluster, load, target, "KILL", "2.8.2")
+
+
+STEPS = {"roles": roles, "pauses": pauses, "reassignment": reassignment, "topics": topics, "rolling": rolling, "upgrade": upgrade}

@@ -1,6 +1,11 @@
-"""As much of ZooKeeper's protocol as a test needs: one connection, one request at a time."""
+"""As much of ZooKeeper's protocol as a test needs: one connection, one request at a time.
+
+As a program: zookeeper.py PORT get|ls PATH prints the data or the children, nothing if there is no such node. It starts
+in a fraction of the time of ZooKeeper's own shell.
+"""
 import socket
 import struct
+import sys
 import threading
 
 CREATE, DELETE, EXISTS, GET, SET, CHILDREN, PING = 1, 2, 3, 4, 5, 8, 11
@@ -104,3 +109,9 @@ class ZooKeeper:
 
     def delete(self, path):
         self.call(DELETE, path, struct.pack(">i", -1))
+
+
+if __name__ == "__main__":
+    port, command, path = sys.argv[1:4]
+    zookeeper = ZooKeeper(int(port))
+    print((zookeeper.get(path) or b"").decode() if command == "get" else " ".join(zookeeper.children(path)))
