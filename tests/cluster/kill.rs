@@ -6,9 +6,7 @@
 //! number of acknowledgements before a kill; the operating system decides the rest.
 
 use std::collections::VecDeque;
-use std::env;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,10 +14,11 @@ use bytes::Bytes;
 use kafka_protocol::messages::ProduceRequest;
 use kafka_protocol::records::Compression;
 
+use crate::progress::Progress;
 use crate::support::client::{
     create_topic, init_producer_id, leaders, produce_request, read_partition, try_leaders,
 };
-use crate::support::{Broker, ProducerId, Rng, Wire, ZooKeeper, idempotent_batch};
+use crate::support::{Broker, ProducerId, Rng, Wire, ZooKeeper, idempotent_batch, number_from};
 
 const TOPIC: &str = "survivor";
 const PARTITIONS: i32 = 2;
@@ -39,10 +38,6 @@ fn acknowledged_records_survive_kills_once_and_in_order() {
         println!("OTTLA_SEED={seed} SEEDS=1");
         survive(&zookeeper, seed);
     }
-}
-
-pub fn number_from(variable: &str, default: u64) -> u64 {
-    env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
 }
 
 fn survive(zookeeper: &ZooKeeper, seed: u64) {
@@ -65,11 +60,11 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
     let mut producer = Producer::new(&broker, producer_id, Rng::new(rng.next()));
     thread::scope(|scope| {
         let running = scope.spawn(|| {
-            let _end = EndOnDrop(&progress);
+            let _working = progress.working();
             producer.run(&progress);
             producer
         });
-        let _abandon = AbandonOnDrop(&progress);
+        let _watching = progress.watching();
         for _ in 0..rng.within(1..4) {
             progress.wait_for_more(rng.within(1..150));
             // Somewhere inside a request, not just after an answer.
@@ -83,7 +78,7 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
             broker.start_again();
         }
         progress.wait_for_more(20);
-        progress.enough.store(true, Ordering::SeqCst);
+        progress.ask_to_end();
         let producer = running.join().expect("the producer's own message is above");
         producer.check(&mut broker.connect(), &mut rng);
         if rng.pick(&[true, false]) {
@@ -92,44 +87,6 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
             producer.check(&mut broker.connect(), &mut rng);
         }
     });
-}
-
-/// What the two threads tell each other.
-#[derive(Default)]
-struct Progress {
-    acknowledged: AtomicU64,
-    enough: AtomicBool,
-    ended: AtomicBool,
-    /// The other thread has failed.
-    abandoned: AtomicBool,
-}
-
-impl Progress {
-    fn wait_for_more(&self, count: u64) {
-        let goal = self.acknowledged.load(Ordering::SeqCst) + count;
-        crate::support::wait_for("acknowledgements", || {
-            assert!(!self.ended.load(Ordering::SeqCst), "the producer has ended");
-            (self.acknowledged.load(Ordering::SeqCst) >= goal).then_some(())
-        });
-    }
-}
-
-/// Ends the producer when the thread that kills brokers panics: the test would wait for it for ever.
-struct AbandonOnDrop<'a>(&'a Progress);
-
-impl Drop for AbandonOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.abandoned.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Tells the other thread that the producer is gone, also when it panics.
-struct EndOnDrop<'a>(&'a Progress);
-
-impl Drop for EndOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.ended.store(true, Ordering::SeqCst);
-    }
 }
 
 /// A batch that was sent and not acknowledged.
@@ -161,8 +118,8 @@ impl Producer {
 
     /// Until enough is acknowledged and nothing is pending.
     fn run(&mut self, progress: &Progress) {
-        while !(progress.enough.load(Ordering::SeqCst) && self.pending.is_empty()) {
-            assert!(!progress.abandoned.load(Ordering::SeqCst), "the other thread has failed");
+        while !(progress.is_enough() && self.pending.is_empty()) {
+            assert!(!progress.is_abandoned(), "the other thread has failed");
             if let Ok(wire) = Wire::try_connect(&self.address) {
                 // An error is the end of this connection: the broker was killed, or does not lead yet.
                 let _ = self.run_connection(wire, progress);
@@ -179,8 +136,8 @@ impl Producer {
         for pending in &self.pending {
             wire.try_send(self.version, &pending.request)?;
         }
-        while !progress.abandoned.load(Ordering::SeqCst) {
-            let enough = progress.enough.load(Ordering::SeqCst);
+        while !progress.is_abandoned() {
+            let enough = progress.is_enough();
             // Before the first acknowledgement a later batch could be taken for the first.
             let limit = if self.established.contains(&false) { 1 } else { IN_FLIGHT_MAX };
             if !enough && self.pending.len() < limit {
@@ -199,7 +156,7 @@ impl Producer {
             assert_eq!(answer.base_offset, i64::from(base), "acknowledged offset in partition {partition}");
             self.established[partition as usize] = true;
             self.pending.pop_front();
-            progress.acknowledged.fetch_add(1, Ordering::SeqCst);
+            progress.step();
         }
         Ok(())
     }

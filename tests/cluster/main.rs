@@ -7,6 +7,7 @@ mod compaction;
 mod disks;
 mod harness;
 mod kill;
+mod progress;
 mod replicas;
 mod starts;
 mod transactions;

@@ -5,10 +5,8 @@
 //! `SEEDS` runs that many seeds (2), `OTTLA_SEED` is the first (1).
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -20,10 +18,11 @@ use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataReques
 use kafka_protocol::messages::{BrokerId, ProduceRequest};
 use kafka_protocol::records::Compression;
 
+use crate::progress::Progress;
 use crate::support::client::{
     init_producer_id, produce_request, read_partition, topic_name, wait_until_ready,
 };
-use crate::support::{Broker, ProducerId, Rng, Wire, ZooKeeper, idempotent_batch, wait_for};
+use crate::support::{Broker, ProducerId, Rng, Wire, ZooKeeper, idempotent_batch, number_from, wait_for};
 
 const TOPIC: &str = "copied";
 const BROKERS: usize = 3;
@@ -32,13 +31,9 @@ const AGAIN: [i16; 8] = [3, 5, 6, 7, 19, 20, 56, 74];
 
 #[test]
 fn replicas_survive_kills_and_stay_the_same() {
-    let number = |variable: &str, default: u64| {
-        env::var(variable)
-            .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
-    };
-    let first = number("OTTLA_SEED", 1);
+    let first = number_from("OTTLA_SEED", 1);
     let zookeeper = ZooKeeper::start();
-    for seed in first..first + number("SEEDS", 2) {
+    for seed in first..first + number_from("SEEDS", 2) {
         println!("OTTLA_SEED={seed} SEEDS=1");
         survive(&zookeeper, seed);
     }
@@ -72,11 +67,11 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
         Producer { addresses, id, rng: Rng::new(rng.next()), sent: Vec::new(), acknowledged: 0 };
     thread::scope(|scope| {
         let running = scope.spawn(|| {
-            let _end = SetOnDrop(&progress.ended);
+            let _working = progress.working();
             producer.run(&progress);
             producer
         });
-        let _abandon = SetOnDrop(&progress.abandoned);
+        let _watching = progress.watching();
         for _ in 0..rng.within(3..6) {
             progress.wait_for_more(rng.within(1..100));
             let victim = rng.within(0..BROKERS as u64) as usize;
@@ -92,7 +87,7 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
             brokers[victim].start_again();
         }
         progress.wait_for_more(20);
-        progress.enough.store(true, Ordering::SeqCst);
+        progress.ask_to_end();
         let producer = running.join().expect("the producer's own message is above");
         wait_for("all replicas in sync", || (in_sync(&brokers, TOPIC)? == BROKERS).then_some(()));
         producer.check(&brokers);
@@ -154,34 +149,6 @@ fn log_bytes(broker: &Broker) -> Vec<u8> {
     segments.iter().flat_map(|path| fs::read(path).expect("a segment")).collect()
 }
 
-/// What the two threads tell each other.
-#[derive(Default)]
-struct Progress {
-    acknowledged: AtomicU64,
-    enough: AtomicBool,
-    ended: AtomicBool,
-    /// The other thread has failed.
-    abandoned: AtomicBool,
-}
-
-impl Progress {
-    fn wait_for_more(&self, count: u64) {
-        let goal = self.acknowledged.load(Ordering::SeqCst) + count;
-        wait_for("acknowledgements", || {
-            assert!(!self.ended.load(Ordering::SeqCst), "the producer has ended");
-            (self.acknowledged.load(Ordering::SeqCst) >= goal).then_some(())
-        });
-    }
-}
-
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 /// One idempotent producer, one batch under way. As it is alone on its topic, the offset of a record is its sequence
 /// number.
 struct Producer {
@@ -194,8 +161,8 @@ struct Producer {
 
 impl Producer {
     fn run(&mut self, progress: &Progress) {
-        while !(progress.enough.load(Ordering::SeqCst) && self.acknowledged == self.sent.len()) {
-            assert!(!progress.abandoned.load(Ordering::SeqCst), "the other thread has failed");
+        while !(progress.is_enough() && self.acknowledged == self.sent.len()) {
+            assert!(!progress.is_abandoned(), "the other thread has failed");
             if let Some((leader, _)) = look_up(self.addresses.iter().cloned(), TOPIC)
                 && let Ok(wire) = Wire::try_connect(&self.addresses[leader as usize])
             {
@@ -208,9 +175,9 @@ impl Producer {
     }
 
     fn run_connection(&mut self, mut wire: Wire, progress: &Progress) -> io::Result<()> {
-        while !progress.abandoned.load(Ordering::SeqCst) {
+        while !progress.is_abandoned() {
             if self.acknowledged == self.sent.len() {
-                if progress.enough.load(Ordering::SeqCst) {
+                if progress.is_enough() {
                     return Ok(());
                 }
                 for _ in 0..self.rng.within(1..20) {
@@ -230,7 +197,7 @@ impl Producer {
             assert_eq!(answer.error_code, 0, "produce of sequence {base}");
             assert_eq!(answer.base_offset, base as i64, "acknowledged offset");
             self.acknowledged = self.sent.len();
-            progress.acknowledged.fetch_add(1, Ordering::SeqCst);
+            progress.step();
         }
         Ok(())
     }

@@ -6,7 +6,6 @@
 //! of answers before a kill; the operating system decides the rest.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,8 +24,9 @@ use kafka_protocol::protocol::{Request, StrBytes};
 use kafka_protocol::records::Record;
 use ottla::record::builder::{BatchBuilder, BatchOptions};
 
+use crate::progress::Progress;
 use crate::support::client::{create_topic, produce_request, topic_name};
-use crate::support::{Broker, Rng, Wire, ZooKeeper, read_batches, wait_for};
+use crate::support::{Broker, Rng, Wire, ZooKeeper, number_from, read_batches, wait_for};
 
 const INPUT: &str = "input";
 const OUTPUT: &str = "output";
@@ -42,8 +42,8 @@ const NOT_NOW: [i16; 10] = [3, 5, 6, 7, 14, 15, 16, 51, 55, 88];
 
 #[test]
 fn transactional_outputs_survive_kills_exactly_once() {
-    let count = super::kill::number_from("SEEDS", 5);
-    let first = super::kill::number_from("OTTLA_SEED", 1);
+    let count = number_from("SEEDS", 5);
+    let first = number_from("OTTLA_SEED", 1);
     let zookeeper = ZooKeeper::start();
     for seed in first..first + count {
         println!("OTTLA_SEED={seed} SEEDS=1");
@@ -71,10 +71,10 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
     let mut processor = Processor::new(broker.address(), Rng::new(rng.next()), &progress);
     thread::scope(|scope| {
         let running = scope.spawn(|| {
-            let _end = SetOnDrop(&progress.ended);
+            let _working = progress.working();
             processor.run();
         });
-        let _abandon = SetOnDrop(&progress.abandoned);
+        let _watching = progress.watching();
         for _ in 0..rng.within(2..6) {
             progress.wait_for_more(rng.within(1..60));
             // Somewhere inside a request, not just after an answer.
@@ -105,34 +105,6 @@ fn batch(options: &BatchOptions, values: &[String]) -> Bytes {
         builder.append(ottla::common::clock::now_ms(), None, Some(value.as_bytes()), &[]).expect("a record");
     }
     builder.build().expect("a batch")
-}
-
-/// What the two threads tell each other.
-#[derive(Default)]
-struct Progress {
-    answers: AtomicU64,
-    ended: AtomicBool,
-    abandoned: AtomicBool,
-}
-
-impl Progress {
-    /// Waits for more answers, or for the end of the work.
-    fn wait_for_more(&self, count: u64) {
-        let goal = self.answers.load(Ordering::SeqCst) + count;
-        wait_for("answers", || {
-            let is_there = self.answers.load(Ordering::SeqCst) >= goal || self.ended.load(Ordering::SeqCst);
-            is_there.then_some(())
-        });
-    }
-}
-
-/// Also when the thread panics: the other one would wait for ever.
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 struct Processor<'a> {
@@ -193,14 +165,14 @@ impl Processor<'_> {
     ) -> R::Response {
         let (begun, mut last) = (Instant::now(), None);
         loop {
-            assert!(!self.progress.abandoned.load(Ordering::SeqCst), "the other thread has failed");
+            assert!(!self.progress.is_abandoned(), "the other thread has failed");
             assert!(begun.elapsed() < PATIENCE, "API {} {request:?}: {last:?} for {PATIENCE:?}", R::KEY);
             if self.wire.is_none() {
                 self.wire = Wire::try_connect(&self.address).ok();
             }
             match self.wire.as_mut().map(|wire| wire.try_call(version, request)) {
                 Some(Ok(response)) => {
-                    self.progress.answers.fetch_add(1, Ordering::SeqCst);
+                    self.progress.step();
                     let code = code(&response);
                     last = Some(code);
                     if !NOT_NOW.contains(&code) {
