@@ -1,11 +1,13 @@
 # What a person does with this tree. `make help` lists it.
-.PHONY: help run stop status build test check soak interop bench docs install
+.PHONY: help run cluster stop status build test check soak lab interop bench docs install
 SHELL := /bin/bash
 
 PORT ?= 9092
 ZK_PORT ?= 2181
 PREFIX ?= /opt/kafka
 SEEDS ?= 200
+RUNS ?= 20
+FAULTS ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 ROWS ?= 1,2,3,10,11,13
 CLIENTS ?=
@@ -16,7 +18,10 @@ help: ## this list
 run: build ## ZooKeeper and a broker on this machine, proved by a message (PORT=9092 ZK_PORT=2181)
 	@PORT=$(PORT) ZK_PORT=$(ZK_PORT) scripts/local.sh start
 
-stop: ## ends what `make run` started; the data stays in .run/
+cluster: build ## three ZooKeepers and three brokers, proved by a message with three replicas; starts what is missing
+	@PORT=$(PORT) ZK_PORT=$(ZK_PORT) scripts/local.sh cluster
+
+stop: ## ends what `make run` and `make cluster` started; the data stays in .run/
 	@scripts/local.sh stop
 
 status: ## what runs
@@ -38,6 +43,11 @@ soak: build ## the kill -9 tests with many seeds (SEEDS=200); each prints its se
 	@zk-scripts/classpath.sh >/dev/null
 	OTTLA_TEST_BROKER=$(abspath $(TARGET)/release/kafka-server) \
 	OTTLA_SEED=$${OTTLA_SEED:-$$RANDOM$$RANDOM} SEEDS=$(SEEDS) cargo test --test cluster survive_kills -- --nocapture
+
+lab: build ## three brokers, three ZooKeepers and every fault with fixed seeds (RUNS=20 FAULTS="full-disk zombie-leader")
+	@zk-scripts/classpath.sh >/dev/null
+	OTTLA_TEST_BROKER=$(abspath $(TARGET)/release/kafka-server) RUNS=$(RUNS) FAULTS="$(FAULTS)" \
+	cargo test --test cluster lab:: -- --nocapture
 
 interop: build ## unmodified clients of many ages (CLIENTS="kcat java-2.8.2"; tests/compat/README.md)
 	tests/compat/run.sh $(CLIENTS)
