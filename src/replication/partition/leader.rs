@@ -38,9 +38,13 @@ impl Partition {
         self.context.isr_wanted(&self.name, change);
     }
 
-    /// Takes followers out of the ISR that have lagged for too long.
+    /// Takes followers out of the ISR that have lagged for too long, and no longer waits for those that were about to
+    /// join it.
     pub fn shrink_isr(&self) {
-        let change = self.with_state(|state| {
+        let change = self.with_due(|state, due| {
+            if state.log.is_some() {
+                state.moved(due);
+            }
             let (ends, before) = (state.leader_ends()?, state.machine.in_sync_replicas().to_vec());
             let change = state.machine.shrinkage(ends.log_end, ends.now_ms)?;
             let high_watermark = state.machine.high_watermark().offset;

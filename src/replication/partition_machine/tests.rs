@@ -53,6 +53,19 @@ fn a_silent_in_sync_follower_holds_the_high_watermark() {
 }
 
 #[test]
+fn who_died_with_all_records_holds_nothing_up() {
+    let mut machine = machine(0);
+    machine.become_leader(&state(0, &[1, 2, 3]), at(5), 0);
+    machine.fetch(2, 5, 5, 1);
+    machine.fetch(3, 5, 5, 1);
+    // The controller has taken 3 out of the ISR. It lacks nothing, until the next append.
+    machine.become_leader(&state(1, &[1, 2]), at(5), 2);
+    machine.about_to_append(5, 3);
+    assert!(machine.fetch(2, 6, 6, 4).committed);
+    assert_eq!(machine.high_watermark(), at(6));
+}
+
+#[test]
 fn the_slowest_in_sync_replica_decides() {
     let mut machine = machine(0);
     machine.become_leader(&state(0, &[1, 2, 3]), at(0), 0);
