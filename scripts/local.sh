@@ -183,8 +183,8 @@ stop() {
   local said
   said=$(for dir in $(known_brokers); do use "$dir"; stop_broker; done)
   echo "${said:-no broker runs from $run}"
-  "$here/stop.sh"
-  [ ! -d "$run/cluster/zookeeper" ] || "$here/stop.sh" --data-dir "$run/cluster/zookeeper"
+  [ ! -e "$run/zookeeper/1/zoo.cfg" ] || "$here/stop.sh"
+  [ ! -e "$run/cluster/zookeeper/1/zoo.cfg" ] || "$here/stop.sh" --data-dir "$run/cluster/zookeeper"
 }
 
 status() {
@@ -200,7 +200,7 @@ status() {
   done
   [ $found = yes ] || echo "broker: not running"
   for dir in "$run/zookeeper" "$run/cluster/zookeeper"; do
-    [ ! -d "$dir" ] || "$here/status.sh" --data-dir "$dir" || said=1
+    [ ! -e "$dir/1/zoo.cfg" ] || "$here/status.sh" --data-dir "$dir" || said=1
   done
   return $said
 }
