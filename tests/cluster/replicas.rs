@@ -5,23 +5,17 @@
 //! `SEEDS` runs that many seeds (2), `OTTLA_SEED` is the first (1).
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::messages::create_topics_request::{
-    CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest,
-};
-use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
-use kafka_protocol::messages::{BrokerId, ProduceRequest};
+use kafka_protocol::messages::ProduceRequest;
 use kafka_protocol::records::Compression;
 
 use crate::progress::Progress;
-use crate::support::client::{
-    init_producer_id, produce_request, read_partition, topic_name, wait_until_ready,
-};
+use crate::several::{create_topic, log_bytes, look_up};
+use crate::support::client::{init_producer_id, produce_request, read_partition};
 use crate::support::{Broker, ProducerId, Rng, Wire, ZooKeeper, idempotent_batch, number_from, wait_for};
 
 const TOPIC: &str = "copied";
@@ -58,13 +52,23 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
         Broker::start(&format!("{}{chroot}", zookeeper.address()), &properties)
     };
     let mut brokers: Vec<Broker> = (0..BROKERS).map(start).collect();
-    create_topic(&brokers);
-    wait_for("all replicas in sync", || (in_sync(&brokers, TOPIC)? == BROKERS).then_some(()));
-    let progress = Progress::default();
+    create_topic(&brokers, TOPIC, &[(0..BROKERS as i32).collect()]);
     let addresses: Vec<String> = brokers.iter().map(Broker::address).collect();
+    let wait_until_in_sync = || {
+        wait_for("all replicas in sync", || {
+            (look_up(&addresses, TOPIC, 0)?.1.len() == BROKERS).then_some(())
+        });
+    };
+    wait_until_in_sync();
+    let progress = Progress::default();
     let id = init_producer_id(&mut brokers[0].connect());
-    let mut producer =
-        Producer { addresses, id, rng: Rng::new(rng.next()), sent: Vec::new(), acknowledged: 0 };
+    let mut producer = Producer {
+        addresses: addresses.clone(),
+        id,
+        rng: Rng::new(rng.next()),
+        sent: Vec::new(),
+        acknowledged: 0,
+    };
     thread::scope(|scope| {
         let running = scope.spawn(|| {
             let _working = progress.working();
@@ -89,64 +93,13 @@ fn survive(zookeeper: &ZooKeeper, seed: u64) {
         progress.wait_for_more(20);
         progress.ask_to_end();
         let producer = running.join().expect("the producer's own message is above");
-        wait_for("all replicas in sync", || (in_sync(&brokers, TOPIC)? == BROKERS).then_some(()));
+        wait_until_in_sync();
         producer.check(&brokers);
     });
     wait_for("the same bytes in every log", || {
-        let logs: BTreeSet<Vec<u8>> = brokers.iter().map(log_bytes).collect();
+        let logs: BTreeSet<Vec<u8>> = brokers.iter().map(|b| log_bytes(&[b.log_dir()], TOPIC, 0)).collect();
         (logs.len() == 1).then_some(())
     });
-}
-
-fn create_topic(brokers: &[Broker]) {
-    let mut wire = brokers[0].connect();
-    wait_until_ready(&mut wire);
-    wait_for("all brokers in the metadata", || {
-        let response = wire.call(8, &MetadataRequest::default().with_topics(Some(Vec::new())));
-        (response.brokers.len() == BROKERS).then_some(())
-    });
-    let replicas = (0..BROKERS as i32).map(BrokerId).collect();
-    let assignment = CreatableReplicaAssignment::default().with_partition_index(0).with_broker_ids(replicas);
-    let topic = CreatableTopic::default()
-        .with_name(topic_name(TOPIC))
-        .with_num_partitions(-1)
-        .with_replication_factor(-1)
-        .with_assignments(vec![assignment]);
-    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
-    wait_for("the topic", || {
-        let controller =
-            wire.call(8, &MetadataRequest::default().with_topics(Some(Vec::new()))).controller_id.0;
-        let broker = brokers.get(usize::try_from(controller).ok()?)?;
-        let code = broker.connect().call(4, &request).topics[0].error_code;
-        // 36: made by the attempt before.
-        [0, 36].contains(&code).then_some(())
-    });
-}
-
-/// Leader and number of in-sync replicas, as the first broker that answers knows them.
-fn look_up(addresses: impl Iterator<Item = String>, topic: &str) -> Option<(i32, usize)> {
-    let topic = MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
-    let request =
-        MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(false);
-    addresses.filter_map(|address| Wire::try_connect(&address).ok()).find_map(|mut wire| {
-        let response = wire.try_call(8, &request).ok()?;
-        let partition = response.topics.first()?.partitions.first()?;
-        (partition.leader_id.0 >= 0).then_some((partition.leader_id.0, partition.isr_nodes.len()))
-    })
-}
-
-fn in_sync(brokers: &[Broker], topic: &str) -> Option<usize> {
-    Some(look_up(brokers.iter().map(Broker::address), topic)?.1)
-}
-
-/// The log of the partition, whatever its segments.
-fn log_bytes(broker: &Broker) -> Vec<u8> {
-    let directory = broker.log_dir().join(format!("{TOPIC}-0"));
-    let entries = fs::read_dir(directory).expect("the partition's directory");
-    let mut segments: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    segments.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
-    segments.sort();
-    segments.iter().flat_map(|path| fs::read(path).expect("a segment")).collect()
 }
 
 /// One idempotent producer, one batch under way. As it is alone on its topic, the offset of a record is its sequence
@@ -163,7 +116,7 @@ impl Producer {
     fn run(&mut self, progress: &Progress) {
         while !(progress.is_enough() && self.acknowledged == self.sent.len()) {
             assert!(!progress.is_abandoned(), "the other thread has failed");
-            if let Some((leader, _)) = look_up(self.addresses.iter().cloned(), TOPIC)
+            if let Some((leader, _)) = look_up(&self.addresses, TOPIC, 0)
                 && let Ok(wire) = Wire::try_connect(&self.addresses[leader as usize])
             {
                 // An error is the end of this connection: the broker was killed, or does not lead.
@@ -204,7 +157,7 @@ impl Producer {
 
     /// The partition holds exactly what was sent.
     fn check(&self, brokers: &[Broker]) {
-        let (leader, _) = look_up(self.addresses.iter().cloned(), TOPIC).expect("a leader");
+        let (leader, _) = look_up(&self.addresses, TOPIC, 0).expect("a leader");
         let mut wire = brokers[leader as usize].connect();
         let read = read_partition(&mut wire, 11, TOPIC, 0, 100_000);
         assert_eq!(read.len(), self.sent.len(), "records");

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use super::net::Namespace;
 use super::{TestDir, Wire, free_port, last_lines, wait_for};
 
 /// One `kafka-server` on its own port and directory; killed with its value. When the test fails, it prints the end
@@ -13,10 +14,14 @@ use super::{TestDir, Wire, free_port, last_lines, wait_for};
 /// test can be proved against Apache Kafka.
 pub struct Broker {
     dir: TestDir,
+    host: String,
     port: u16,
+    namespace: Option<Namespace>,
     properties: Vec<(String, String)>,
     child: Option<Child>,
     ended: Option<ExitStatus>,
+    /// The length of the log when the process was launched last.
+    said_before: usize,
     file_size_max: Option<u64>,
 }
 
@@ -33,8 +38,17 @@ impl Broker {
     pub fn prepare(zookeeper_connect: &str, overrides: &[(&str, &str)]) -> Broker {
         let dir = TestDir::new("broker");
         let port = free_port();
-        let mut broker =
-            Broker { dir, port, properties: Vec::new(), child: None, ended: None, file_size_max: None };
+        let mut broker = Broker {
+            dir,
+            host: "127.0.0.1".to_string(),
+            port,
+            namespace: None,
+            properties: Vec::new(),
+            child: None,
+            ended: None,
+            said_before: 0,
+            file_size_max: None,
+        };
         let own = [
             ("broker.id", "0".to_string()),
             ("listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
@@ -60,6 +74,13 @@ impl Broker {
         self.properties.push((key.to_string(), value.to_string()));
     }
 
+    /// From the next start on, the process lives in a network namespace, where `host` is its address.
+    pub fn live_in(&mut self, namespace: &Namespace, host: &str) {
+        self.namespace = Some(namespace.clone());
+        self.host = host.to_string();
+        self.set("listeners", &format!("PLAINTEXT://{}", self.address()));
+    }
+
     /// From the next start on, a write that would make a file larger fails (EFBIG): a disk error that needs no disk.
     pub fn limit_file_size(&mut self, bytes: Option<u64>) {
         self.file_size_max = bytes;
@@ -67,13 +88,17 @@ impl Broker {
 
     /// Starts a broker that does not run, on the same port and logs, and waits until it says that it has started.
     pub fn start_again(&mut self) {
-        let said_before = self.log().len();
         self.launch();
+        self.wait_until_started();
+    }
+
+    /// Waits until the process that was launched last says that it has started.
+    pub fn wait_until_started(&mut self) {
         let up = wait_for("started broker", || {
             if let Some(status) = self.exited() {
                 return Some(Err(status));
             }
-            self.log()[said_before..].contains("] started (kafka.server.KafkaServer)").then_some(Ok(()))
+            self.log()[self.said_before..].contains("] started (kafka.server.KafkaServer)").then_some(Ok(()))
         });
         if let Err(status) = up {
             panic!("the broker ended with {status} instead of starting:\n{}", last_lines(&self.log(), 40));
@@ -85,6 +110,7 @@ impl Broker {
         assert!(self.child.is_none(), "the broker already runs");
         let properties: String = self.properties.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
         fs::write(self.properties_path(), properties).expect("own directory");
+        self.said_before = self.log().len();
         let log = File::options().create(true).append(true).open(self.log_path()).expect("own directory");
         let server = env::var("OTTLA_TEST_BROKER").unwrap_or(env!("CARGO_BIN_EXE_kafka-server").to_string());
         let mut command = Command::new(server);
@@ -100,6 +126,10 @@ impl Broker {
                     }
                 });
             }
+        }
+        if let Some(namespace) = self.namespace.clone() {
+            // SAFETY: one system call, which is async-signal-safe.
+            unsafe { command.pre_exec(move || namespace.enter()) };
         }
         let child = command
             .arg(self.properties_path())
@@ -150,9 +180,9 @@ impl Broker {
         self.port
     }
 
-    /// `127.0.0.1:PORT`
+    /// `HOST:PORT`
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host, self.port)
     }
 
     /// A new connection.

@@ -10,19 +10,24 @@
 mod broker;
 pub mod client;
 mod dir;
+mod ensemble;
+pub mod net;
 mod port;
 mod proxy;
 mod records;
 mod rng;
+mod small_disk;
 mod wire;
 mod zookeeper;
 
 pub use broker::Broker;
 pub use dir::TestDir;
+pub use ensemble::Ensemble;
 pub use port::free_port;
 pub use proxy::Proxy;
 pub use records::{ProducerId, idempotent_batch, read_batches};
 pub use rng::Rng;
+pub use small_disk::SmallDisk;
 pub use wire::Wire;
 pub use zookeeper::ZooKeeper;
 

@@ -14,11 +14,14 @@ use super::{TestDir, free_port, last_lines, wait_for};
 
 const ATTEMPTS: usize = 3;
 
-/// A standalone server on its own port and directory; killed with its value.
+/// A server on its own port and directory, alone or as a member of an [`super::Ensemble`]; killed with its value.
 pub struct ZooKeeper {
     dir: TestDir,
+    host: String,
     port: u16,
     tick_time_ms: u32,
+    /// What an ensemble adds to the configuration.
+    members: String,
     child: Option<Child>,
 }
 
@@ -31,8 +34,7 @@ impl ZooKeeper {
     /// Session timeouts lie between 2 and 20 ticks; expiry is noticed at ticks.
     pub fn start_with_tick_time(tick_time_ms: u32) -> ZooKeeper {
         for attempt in 1.. {
-            let mut zookeeper =
-                ZooKeeper { dir: TestDir::new("zookeeper"), port: free_port(), tick_time_ms, child: None };
+            let mut zookeeper = ZooKeeper::prepare("127.0.0.1", tick_time_ms);
             zookeeper.launch();
             match zookeeper.wait_until_serving() {
                 Ok(()) => return zookeeper,
@@ -43,13 +45,38 @@ impl ZooKeeper {
         unreachable!("the loop returns or panics")
     }
 
-    /// `127.0.0.1:PORT`
+    /// A server that does not run yet.
+    pub(super) fn prepare(host: &str, tick_time_ms: u32) -> ZooKeeper {
+        ZooKeeper {
+            dir: TestDir::new("zookeeper"),
+            host: host.to_string(),
+            port: free_port(),
+            tick_time_ms,
+            members: String::new(),
+            child: None,
+        }
+    }
+
+    /// Makes it the member `id` of the ensemble that the lines `members` describe.
+    pub(super) fn join(&mut self, id: usize, members: &str) {
+        let data = self.dir.join("data");
+        fs::create_dir(&data)
+            .and_then(|()| fs::write(data.join("myid"), id.to_string()))
+            .expect("own directory");
+        self.members = members.to_string();
+    }
+
+    /// `HOST:PORT`
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host, self.port)
     }
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
     }
 
     /// Ends the server at once; its data stays for [`ZooKeeper::start_again`].
@@ -71,7 +98,7 @@ impl ZooKeeper {
 
     /// The answer to a four-letter word such as `srvr` or `cons`; `None` if nobody listens.
     pub fn ask(&self, word: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let mut stream = TcpStream::connect((self.host.as_str(), self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         stream.write_all(word.as_bytes()).ok()?;
         let mut answer = String::new();
@@ -108,14 +135,17 @@ impl ZooKeeper {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
-    fn launch(&mut self) {
+    pub(super) fn launch(&mut self) {
+        assert!(self.child.is_none(), "the server already runs");
         let config = self.dir.join("zoo.cfg");
         let text = format!(
-            "dataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\ntickTime={}\nmaxClientCnxns=0\n\
-             admin.enableServer=false\n4lw.commands.whitelist=*\n",
+            "dataDir={}\nclientPort={}\nclientPortAddress={}\ntickTime={}\nmaxClientCnxns=0\n\
+             admin.enableServer=false\n4lw.commands.whitelist=*\n{}",
             self.dir.join("data").display(),
             self.port,
-            self.tick_time_ms
+            self.host,
+            self.tick_time_ms,
+            self.members
         );
         fs::write(&config, text).expect("own directory");
         let log =
@@ -135,7 +165,7 @@ impl ZooKeeper {
         self.child = Some(child);
     }
 
-    fn wait_until_serving(&mut self) -> Result<(), String> {
+    pub(super) fn wait_until_serving(&mut self) -> Result<(), String> {
         wait_for("serving ZooKeeper", || {
             if self.child.as_mut().is_some_and(|c| c.try_wait().expect("own child").is_some()) {
                 self.child = None;
