@@ -303,6 +303,11 @@ impl ReplicaManager {
             Some(partition) => partition,
             None => self.open(assignment, configs.get(&name.topic).unwrap_or(&self.default_config))?,
         };
+        // Before the epochs: when the controller has heard of a failed directory, it repeats what it has decided, and
+        // learns from the answers which replicas are gone.
+        if partition.with_state(|state| state.log.is_none()) {
+            return Err(AssignmentError::StorageFailed);
+        }
         self.check_topic_id(&partition, assignment.topic_id)?;
         let decided = if assignment.state.leader == self.context.broker_id {
             partition.become_leader(&assignment.state)

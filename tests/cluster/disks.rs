@@ -51,7 +51,14 @@ fn directories(broker: &Broker) -> [String; 2] {
 #[test]
 fn a_directory_that_fails_takes_only_its_own_partitions_along() {
     let zookeeper = ZooKeeper::start();
-    let mut broker = Broker::prepare(&zookeeper.address(), &[]);
+    // Without topic ids, too.
+    for protocol in ["2.8-IV1", "2.6"] {
+        fail_one_directory(&format!("{}/{protocol}", zookeeper.address()), protocol);
+    }
+}
+
+fn fail_one_directory(zookeeper_connect: &str, protocol: &str) {
+    let mut broker = Broker::prepare(zookeeper_connect, &[("inter.broker.protocol.version", protocol)]);
     let dirs = directories(&broker);
     broker.set("log.dirs", &dirs.join(","));
     broker.limit_file_size(Some(FILE_SIZE_MAX));
