@@ -1,5 +1,6 @@
 //! Three brokers that a fault may do anything to.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -49,6 +50,8 @@ impl Cluster {
                 // Alone, or beside one that goes on.
                 let count = rng.within(0..2) as usize;
                 dirs.truncate(count);
+                // Of the run before.
+                let _ = fs::remove_dir_all(disk.path().join("logs"));
                 dirs.push(disk.path().join("logs"));
             }
             broker.set(
