@@ -20,19 +20,20 @@ compile_java() {
   (cd "$here/java" && javac -nowarn -Xlint:none --release 11 -cp "$jars/*" -d "$home/java/$version" "${sources[@]}")
 }
 
-go_build() { # go_build NAME IMPORT_PATH VERSION FILE
-  local dir=$home/go/$1
-  mkdir -p "$dir"
-  cp "$here/sarama/$1.mod" "$dir/go.mod"
-  cp "$here/sarama/$1.sum" "$dir/go.sum"
-  sed "s#github.com/Shopify/sarama#$2#" "$here/sarama/$3" >"$dir/main.go"
+go_build() { # go_build NAME PROGRAM FILE...: of the folder that NAME begins with
+  local folder=$here/${1%-[0-9]*} dir=$home/go/$1/$2 import=github.com/Shopify/sarama file
+  [ "$1" != sarama-1.61.1 ] || import=github.com/IBM/sarama
+  rm -rf "$dir" && mkdir -p "$dir"
+  cp "$folder/$1.mod" "$dir/go.mod"
+  cp "$folder/$1.sum" "$dir/go.sum"
+  for file in "${@:3}"; do sed "s#github.com/Shopify/sarama#$import#" "$folder/$file" >"$dir/$file"; done
   (cd "$dir" && go build -o client .)
 }
 
-python_env() { # python_env NAME
+python_env() { # python_env NAME FOLDER
   local dir=$home/python/$1
   [ -x "$dir/bin/python" ] || python3 -m venv "$dir"
-  "$dir/bin/pip" install -q --disable-pip-version-check -r "$here/kafka-python/$1.txt"
+  "$dir/bin/pip" install -q --disable-pip-version-check -r "$here/$2/$1.txt"
 }
 
 prepare() {
@@ -44,19 +45,17 @@ prepare() {
     java-0.10.2.2) clients_jars "$version" &&
       compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java ;;
     java-*) clients_jars "$version" &&
-      compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java AdminScenario.java TransactionScenario.java ;;
-    sarama-1.19.0) go_build sarama-1.19.0 github.com/Shopify/sarama scenario.go ;;
-    sarama-*) go_build "$1" github.com/IBM/sarama scenario.go ;;
-    tutorial-go) go_build sarama-1.19.0 github.com/Shopify/sarama scenario.go && mkdir -p "$home/go/tutorial" &&
-      cp "$home/go/sarama-1.19.0/go."* "$home/go/tutorial/" && cp "$here/sarama/tutorial.go" "$home/go/tutorial/main.go" &&
-      (cd "$home/go/tutorial" && go build -o client .) ;;
+      compile_java "$version" "$home/jars/clients-$version" Check.java Clients.java DataScenario.java AdminScenario.java ;;
+    sarama-*) go_build "$1" scenario scenario.go ;;
+    tutorial-go) go_build sarama-1.19.0 tutorial tutorial.go ;;
     kcat) command -v kcat >/dev/null || { source "$root/zk-scripts/lib.sh"; apt_install kcat; } ;;
-    kafka-python-*) python_env "$1" ;;
+    kafka-python-*) python_env "$1" kafka-python ;;
     kafkajs-*) mkdir -p "$home/kafkajs" && cp "$here"/kafkajs/* "$home/kafkajs/" && (cd "$home/kafkajs" && npm ci --silent --no-audit --no-fund) ;;
+    groups-* | transactions-*) prepare kcat ;;
     tools-1.1.1) core_jars 1.1.1 2.12 ;;
     tools-2.8.2) core_jars 2.8.2 2.13 ;;
     handover) core_jars 2.8.2 2.13 && core_jars 1.1.1 2.12 ;;
-    takeover-* | consistency) prepare kcat && core_jars 2.8.2 2.13 && clients_jars 2.8.2 ;;
+    takeover-* | consistency) prepare kcat && python_env confluent confluent && core_jars 2.8.2 2.13 && clients_jars 2.8.2 ;;
     mixed-* | rolling-* | upgrade-*) core_jars 2.8.2 2.13 && { [ "$version" = 2.8.2 ] || core_jars "$version" 2.12; } && clients_jars 2.8.2 &&
       compile_java 2.8.2 "$home/jars/clients-2.8.2" Check.java Clients.java Durable.java MixedLoad.java ;;
     replicas-2.8.2) prepare kcat && core_jars 2.8.2 2.13 ;;
@@ -65,10 +64,58 @@ prepare() {
   esac
 }
 
-# java_main VERSION JARS CLASS ARGS...
+# prepare_member CLIENT: the program that group_member runs.
+prepare_member() {
+  local version=${1##*-}
+  case $1 in
+    java-*) clients_jars "$version" && compile_java "$version" "$home/jars/clients-$version" Clients.java Check.java GroupMember.java ;;
+    sarama-1.19.0) go_build "$1" member member.go ;;
+    sarama-*) go_build "$1" member member.go sticky.go ;;
+    franz-go) go_build "$1" member member.go ;;
+    confluent) python_env "$1" "$1" ;;
+    *) prepare "$1" ;;
+  esac
+}
+
+# group_member CLIENT BOOTSTRAP GROUP TOPIC ASSIGNOR: sets command.
+group_member() {
+  case $1 in
+    java-*) java_command "${1##*-}" "$home/jars/clients-${1##*-}" GroupMember "${@:2}" ;;
+    sarama-* | franz-go) command=("$home/go/$1/member/client" "${@:2}") ;;
+    confluent) command=("$home/python/$1/bin/python" "$here/$1/member.py" "${@:2}") ;;
+    kafka-python-*) command=("$home/python/$1/bin/python" "$here/kafka-python/member.py" "${@:2}") ;;
+    kafkajs-*) command=(node "$home/kafkajs/member.js" "${@:2}") ;;
+  esac
+}
+
+prepare_transactions() {
+  local version=${1##*-}
+  case $1 in
+    java-*) clients_jars "$version" && compile_java "$version" "$home/jars/clients-$version" Clients.java Check.java TransactionScenario.java ;;
+    franz-go) go_build "$1" transactions transactions.go ;;
+    confluent) python_env "$1" "$1" ;;
+  esac
+}
+
+# transactions_command CLIENT BOOTSTRAP WORD: sets command.
+transactions_command() {
+  case $1 in
+    java-*) java_command "${1##*-}" "$home/jars/clients-${1##*-}" TransactionScenario "$2" "${1##*-}" "$3" ;;
+    franz-go) command=("$home/go/$1/transactions/client" "${@:2}") ;;
+    confluent) command=("$home/python/$1/bin/python" "$here/$1/transactions.py" "${@:2}") ;;
+  esac
+}
+
+# java_command and java_main VERSION JARS CLASS ARGS...: the first sets command.
+java_command() {
+  command=(java -Xmx256m -XX:TieredStopAtLevel=1 "-Dlog4j.configuration=file:$here/java/log4j.properties"
+    -cp "$home/java/$1:$2/*" "${@:3}")
+}
+
 java_main() {
-  java -Xmx256m -XX:TieredStopAtLevel=1 "-Dlog4j.configuration=file:$here/java/log4j.properties" \
-    -cp "$home/java/$1:$2/*" "${@:3}"
+  local command
+  java_command "$@"
+  "${command[@]}"
 }
 
 run_client() {
@@ -80,11 +127,9 @@ run_client() {
     java-*)
       java_main "$version" "$home/jars/clients-$version" DataScenario "$BOOTSTRAP" "$version" $word &&
         { [ "$version" = 0.10.2.2 ] ||
-          java_main "$version" "$home/jars/clients-$version" AdminScenario "$BOOTSTRAP" "$version" $word; } &&
-        { [ "$version" != 2.8.2 ] ||
-          java_main "$version" "$home/jars/clients-$version" TransactionScenario "$BOOTSTRAP" "$version" $word; } ;;
-    sarama-*) "$home/go/$1/client" "$BOOTSTRAP" "$version-$word" ;;
-    tutorial-go) "$home/go/tutorial/client" ;;
+          java_main "$version" "$home/jars/clients-$version" AdminScenario "$BOOTSTRAP" "$version" $word; } ;;
+    sarama-*) "$home/go/$1/scenario/client" "$BOOTSTRAP" "$version-$word" ;;
+    tutorial-go) "$home/go/sarama-1.19.0/tutorial/client" ;;
     kcat) bash "$here/kcat/scenario.sh" "$word" ;;
     kafka-python-*) "$home/python/$1/bin/python" "$here/kafka-python/scenario.py" "$BOOTSTRAP" "$version-$word" ;;
     kafkajs-*) (cd "$home/kafkajs" && node scenario.js "$BOOTSTRAP" "$word") ;;
@@ -92,6 +137,8 @@ run_client() {
     handover) root=$root bash "$here/handover.sh" "$home/jars/core-2.8.2" "$home/jars/core-1.1.1" $word ;;
     takeover-2.8.2) FORMAT=2.8 bash "$here/takeover.sh" ;;
     takeover-1.1.1) FORMAT=1.1 bash "$here/takeover.sh" ;;
+    groups-*) AGAINST=$against OFFSETS=$version bash "$here/groups.sh" ;;
+    transactions-*) AGAINST=$against OFFSETS=$version bash "$here/transactions.sh" ;;
     consistency) AGAINST=$against bash "$here/consistency.sh" ;;
     mixed-* | rolling-* | upgrade-*) AGAINST=$against INTEROP_HOME=$home python3 "$here/mixed/main.py" "$1" ;;
     replicas-2.8.2) AGAINST=$against bash "$here/replicas.sh" ;;

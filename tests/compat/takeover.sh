@@ -1,7 +1,8 @@
 #!/bin/bash
 # Ours and Apache Kafka take turns on two data directories and one ZooKeeper, each stopped cleanly or killed. After each
 # change every record is read back with its offset and timestamp, and a clean stop must have spared the next broker all
-# recovery. STEPS chooses the turns ("ours:TERM apache-2.8.2:KILL"); FORMAT=1.1 keeps to what Apache 1.1.1 can read.
+# recovery; groups and transactions go on over the changes. STEPS chooses the turns ("ours:TERM apache-2.8.2:KILL");
+# FORMAT=1.1 keeps to what Apache 1.1.1 can read.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -45,12 +46,14 @@ topics_tool() { OTTLA_BIN=${OURS:+$(dirname "$OURS")} "$root/bin/kafka-topics.sh
 create() {
   local name=$1 settings=()
   for setting in "${@:2}"; do settings+=(--config "$setting"); done
-  topics_tool --create --topic "$name" --partitions 1 --replication-factor 1 "${settings[@]}" >/dev/null 2>&1 || fail "create $name"
+  topics_tool --create --topic "$name" --partitions "${partitions:-1}" --replication-factor 1 "${settings[@]}" >/dev/null 2>&1 || fail "create $name"
 }
 
 create_topics() {
   while read -r name codec settings; do create "${name%:}" $settings; done <<<"$TOPICS"
   create sequence
+  create crossing
+  partitions=3 create grouped
 }
 
 # A broker that listens is not yet registered, and none is in the way of a topic.
@@ -64,9 +67,9 @@ await_registration() {
 
 # A broker that has just started knows no topic until the controller has told it.
 await_leaders() {
-  local until=$((SECONDS + 60)) known expected=$(($(wc -l <<<"$TOPICS") + 1))
+  local until=$((SECONDS + 60)) known expected=$(($(wc -l <<<"$TOPICS") + 3))
   while :; do
-    known=$(K -L | grep -c 'partition 0, leader 0,' || true)
+    known=$(K -L | awk '/^  topic/ { internal = /"__/ } /partition 0, leader 0,/ && !internal' | wc -l)
     [ "$known" -lt "$expected" ] || return 0
     [ $SECONDS -lt $until ] || fail "$1: $known of $expected topics have a leader"
     sleep 0.1
@@ -82,10 +85,23 @@ write() {
   python3 "$here/takeover/producer.py" "$BOOTSTRAP" sequence "$run/sequence.json"
 }
 
-# Committed and aborted transactions, by Apache's coordinator.
+# Committed and aborted transactions.
 write_transactions() {
   java_main 2.8.2 "$home/jars/clients-2.8.2" Transactions "$BOOTSTRAP" transactional "turn-$turn" >"$logs/transactions-$turn.log" 2>&1 ||
     fail "transactions: $(tail -n 5 "$logs/transactions-$turn.log")"
+}
+
+# The program that has members and transactions over all turns does another one.
+coordinate() {
+  local answer
+  [ $turn != 1 ] || {
+    coproc coordinators { exec "$home/python/confluent/bin/python" "$here/takeover/coordinators.py" "$BOOTSTRAP" 2>"$logs/coordinators.err"; }
+    exec 3<&"${coordinators[0]}" 4>&"${coordinators[1]}"
+  }
+  echo $turn >&4
+  read -r -u 3 answer || fail "groups and transactions: $(tail -n 3 "$logs/coordinators.err")"
+  echo "$answer, $1"
+  [[ $answer == ok* ]] || exit 1
 }
 
 delete_records() {
@@ -110,7 +126,7 @@ take_readings() {
   [ "$(wc -l <"$run/readings/plain-gzip")" = $((turn * 40)) ] || fail "$1: plain-gzip has $(wc -l <"$run/readings/plain-gzip") records"
   [ "$(cut -d' ' -f1 "$run/readings/plain-gzip" | tr '\n' ' ')" = "$(seq -s ' ' 0 $((turn * 40 - 1))) " ] || fail "$1: offsets have gaps"
   ! grep 'transaction 1 ' "$run/readings/transactional" || fail "$1: aborted records are read"
-  [ "$(grep -c ' transaction ' "$run/readings/transactional")" = $((transactions * 10)) ] || fail "$1: not $transactions times ten transactional records"
+  [ "$(grep -c ' transaction ' "$run/readings/transactional")" = $((turn * 10)) ] || fail "$1: not $turn times ten transactional records"
   [ "$(wc -l <"$run/readings/compacted")" = 30 ] || fail "$1: compacted has $(wc -l <"$run/readings/compacted") keys"
   [ "$(wc -l <"$run/readings/shortened")" = $((turn * 40 - shortened)) ] || fail "$1: shortened has $(wc -l <"$run/readings/shortened") records"
 }
@@ -130,7 +146,7 @@ compare_readings() {
   echo "ok $1 the same $(cat "$run/readings/"* | wc -l) records"
 }
 
-# Waits for the cleaner, which Apache's broker runs: fewer records than were written.
+# Waits for the cleaner: fewer records than were written.
 await_compaction() {
   local until=$((SECONDS + 60))
   until [ "$(K -C -q -e -t compacted -p 0 -o beginning | wc -l)" -lt $((turn * 40)) ]; do
@@ -153,7 +169,17 @@ dump_all() {
   local files=$(ls "$run"/data*/*/*.{log,timeindex,snapshot} $([ "$FORMAT" != 2.8 ] || ls "$run"/data*/*/*.index) | grep -v -e '-delete/' | paste -sd,)
   apache 2.8.2 "-Dlog4j.configuration=file:$here/java/log4j.properties" kafka.tools.DumpLogSegments --files "$files" >"$dump" 2>&1 || fail "dump, see $dump"
   ! grep -E -A3 'Mismatches in|Found |isvalid: false|Exception|corrupt|are not consecutive' "$dump" | head -n 5 | grep . || fail "dump of our files, see $dump"
+  decode offsets offsets "$run"/data*/__consumer_offsets-*/*.log
+  decode transactions transaction-log "$run"/data*/__transaction_state-*/*.log
   echo "ok Apache's dump of our $(tr , '\n' <<<"$files" | wc -l) files"
+}
+
+# decode NAME DECODER FILE...: Apache's decoder understands every record.
+decode() {
+  local dump=$logs/dump-$turn-$1.txt
+  apache 2.8.2 "-Dlog4j.configuration=file:$here/java/log4j.properties" kafka.tools.DumpLogSegments "--$2-decoder" --files "$(printf '%s,' "${@:3}")" >"$dump" 2>&1 || fail "decode, see $dump"
+  ! grep -E 'Exception|Failed' "$dump" | head -n 5 | grep . || fail "decode, see $dump"
+  grep -q 'key: .*\(lasting\|crossing\)' "$dump" || fail "nothing decoded, see $dump"
 }
 
 # Deletes a topic while no broker runs: the next controller has to do it.
@@ -170,15 +196,17 @@ await_deletion() {
 }
 
 prepare kcat
+python_env confluent confluent
 core_jars 2.8.2 2.13
 clients_jars 2.8.2
 compile_java 2.8.2 "$home/jars/clients-2.8.2" Check.java Clients.java Transactions.java
 trap finish EXIT
-start_zookeeper "log.dirs=$run/data,$run/data2" log.cleaner.backoff.ms=200 log.retention.check.interval.ms=3600000 transaction.state.log.num.partitions=2 \
+start_zookeeper "log.dirs=$run/data,$run/data2" log.cleaner.backoff.ms=200 log.retention.check.interval.ms=3600000 offsets.storage=kafka \
+  {offsets.topic,transaction.state.log}.num.partitions=2 {offsets.topic,transaction.state.log}.segment.bytes=3000 \
+  transaction.abort.timed.out.transaction.cleanup.interval.ms=1000 \
   $([ "$FORMAT" = 2.8 ] || echo "inter.broker.protocol.version=$FORMAT log.message.format.version=$FORMAT")
 turn=0
 shortened=0
-transactions=0
 before=
 for step in ${STEPS:-$steps}; do
   turn=$((turn + 1))
@@ -195,8 +223,9 @@ for step in ${STEPS:-$steps}; do
   write "turn-$turn-$kind"
   delete_records
   create "doomed-$turn"
-  [ "$kind" = ours ] || { write_transactions; transactions=$((transactions + 1)); }
-  [ "$kind" = ours ] || [ $turn = 1 ] || await_compaction "turn $turn, $kind"
+  write_transactions
+  [ $turn = 1 ] || await_compaction "turn $turn, $kind"
+  coordinate "$kind"
   take_readings "turn $turn, $kind"
   echo "ok turn $turn, $kind wrote"
   stop_broker "$signal"

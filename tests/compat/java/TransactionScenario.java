@@ -33,8 +33,10 @@ public final class TransactionScenario {
         Check.step("a new producer fences the old one", TransactionScenario::fencing);
         Check.step("a transaction that is open too long is aborted", TransactionScenario::timeout);
         Check.step("many transactions over many partitions", TransactionScenario::many);
-        Check.step("read, process, write", () -> readProcessWrite(false));
-        Check.step("read, process, write, with restarts", () -> readProcessWrite(true));
+        Check.step("a member that has left its group sends no offsets", TransactionScenario::staleMember);
+        Check.step("read, process, write", () -> readProcessWrite("loop"));
+        Check.step("read, process, write, with deaths", () -> readProcessWrite("deaths"));
+        Check.step("read, process, write, while the broker is killed and stopped", () -> readProcessWrite("broker"));
         Check.finish();
     }
 
@@ -196,22 +198,64 @@ public final class TransactionScenario {
         });
     }
 
-    /** The group's metadata since 2.5, its name before. */
-    private static void sendOffsets(KafkaProducer<String, String> producer, KafkaConsumer<String, String> consumer,
-            Map<TopicPartition, OffsetAndMetadata> offsets, String group) throws Exception {
+    /** The group's metadata since 2.5, its name before: then the group cannot tell. */
+    private static Object member(KafkaConsumer<String, String> consumer, String group) throws Exception {
         try {
-            Method metadata = KafkaConsumer.class.getMethod("groupMetadata");
-            Method send = KafkaProducer.class.getMethod("sendOffsetsToTransaction", Map.class, metadata.getReturnType());
-            send.invoke(producer, offsets, metadata.invoke(consumer));
+            return KafkaConsumer.class.getMethod("groupMetadata").invoke(consumer);
         } catch (NoSuchMethodException e) {
-            KafkaProducer.class.getMethod("sendOffsetsToTransaction", Map.class, String.class).invoke(producer, offsets, group);
+            return group;
         }
     }
 
-    private static void readProcessWrite(boolean restarts) throws Exception {
-        String name = restarts ? "restarted" : "loop";
-        String input = topic(name + "-in", 3);
-        String output = topic(name + "-out", 2);
+    private static void sendOffsets(KafkaProducer<String, String> producer, Map<TopicPartition, OffsetAndMetadata> offsets,
+            Object member) throws Exception {
+        for (Method method : KafkaProducer.class.getMethods()) {
+            if (method.getName().equals("sendOffsetsToTransaction") && method.getParameterTypes()[1].isInstance(member)) {
+                try {
+                    method.invoke(producer, offsets, member);
+                    return;
+                } catch (java.lang.reflect.InvocationTargetException e) {
+                    throw (Exception) e.getCause();
+                }
+            }
+        }
+        throw new NoSuchMethodException("sendOffsetsToTransaction");
+    }
+
+    private static void staleMember() throws Exception {
+        String topic = topic("stale", 1);
+        String group = "tx-" + version + "-stale-" + word;
+        TopicPartition partition = new TopicPartition(topic, 0);
+        try (KafkaProducer<String, String> plain = Clients.producer(bootstrap)) {
+            plain.send(new ProducerRecord<>(topic, "in")).get();
+        }
+        Object member;
+        try (KafkaConsumer<String, String> consumer = consumer("read_committed", "group.id", group)) {
+            consumer.subscribe(Collections.singleton(topic));
+            while (Clients.poll(consumer, 500).isEmpty()) {
+            }
+            member = member(consumer, group);
+        }
+        if (member.equals(group)) {
+            return;
+        }
+        try (KafkaProducer<String, String> producer = producer("stale")) {
+            producer.beginTransaction();
+            Check.fails("CommitFailedException", () -> {
+                sendOffsets(producer, Collections.singletonMap(partition, new OffsetAndMetadata(1)), member);
+                return null;
+            });
+            producer.abortTransaction();
+        }
+        try (KafkaConsumer<String, String> consumer = consumer("read_committed", "group.id", group)) {
+            consumer.assign(Collections.singleton(partition));
+            Check.equal("position", 0L, consumer.position(partition));
+        }
+    }
+
+    private static void readProcessWrite(String kind) throws Exception {
+        String input = topic(kind + "-in", 3);
+        String output = topic(kind + "-out", 2);
         List<String> expected = new ArrayList<>();
         try (KafkaProducer<String, String> producer = Clients.producer(bootstrap)) {
             for (int i = 0; i < INPUTS; i++) {
@@ -219,12 +263,9 @@ public final class TransactionScenario {
                 expected.add("V" + i);
             }
         }
-        String group = "tx-" + version + "-" + name + "-" + word;
         int processed = 0;
-        int rounds = 0;
-        while (processed < INPUTS) {
-            processed += processUntilTrouble(input, output, group, restarts && rounds < 4, processed);
-            rounds++;
+        for (int deaths = 1; processed < INPUTS; deaths++) {
+            processed += process(kind, input, output, processed, kind.equals("deaths") && deaths < 5);
         }
         Collections.sort(expected);
         Check.eventually("outputs", expected, () -> {
@@ -234,44 +275,44 @@ public final class TransactionScenario {
         });
     }
 
-    /** Processes until all inputs are through, or, if asked for trouble, dies in the middle of a transaction. */
-    private static int processUntilTrouble(String input, String output, String group, boolean trouble, int before)
-            throws Exception {
+    /** Processes all inputs, or dies in the middle of a transaction; or the broker does, twice. */
+    private static int process(String kind, String input, String output, int before, boolean dies) throws Exception {
+        String group = "tx-" + version + "-" + kind + "-" + word;
+        List<String> signals = new ArrayList<>(kind.equals("broker") ? Arrays.asList("KILL", "TERM") : Arrays.asList());
         int processed = 0;
         KafkaProducer<String, String> producer = producer(group);
-        KafkaConsumer<String, String> consumer =
-                consumer("read_committed", "group.id", group, "max.poll.records", "20", "session.timeout.ms", "6000");
-        try {
+        try (KafkaConsumer<String, String> consumer =
+                consumer("read_committed", "group.id", group, "max.poll.records", "10", "session.timeout.ms", "10000")) {
             consumer.subscribe(Collections.singleton(input));
-            long until = System.nanoTime() + 60_000_000_000L;
+            long until = System.nanoTime() + 240_000_000_000L;
             while (before + processed < INPUTS) {
                 Check.isTrue("in time", System.nanoTime() < until);
-                List<ConsumerRecord<String, String>> records = new ArrayList<>();
-                Clients.poll(consumer, 500).forEach(records::add);
-                if (records.isEmpty()) {
+                Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+                int records = 0;
+                for (ConsumerRecord<String, String> record : Clients.poll(consumer, 500)) {
+                    if (records++ == 0) {
+                        producer.beginTransaction();
+                    }
+                    producer.send(new ProducerRecord<>(output, record.partition() % 2, null, record.value().toUpperCase()));
+                    offsets.put(new TopicPartition(input, record.partition()), new OffsetAndMetadata(record.offset() + 1));
+                }
+                if (records == 0) {
                     continue;
                 }
-                producer.beginTransaction();
-                Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
-                for (ConsumerRecord<String, String> record : records) {
-                    producer.send(new ProducerRecord<>(output, record.partition() % 2, null, record.value().toUpperCase()));
-                    TopicPartition partition = new TopicPartition(record.topic(), record.partition());
-                    offsets.put(partition, new OffsetAndMetadata(record.offset() + 1));
-                }
-                sendOffsets(producer, consumer, offsets, group);
-                if (trouble && processed > 20) {
+                sendOffsets(producer, offsets, member(consumer, group));
+                if (dies && processed > 20) {
                     producer.flush();
                     return processed;
                 }
+                if (!signals.isEmpty() && processed > 80) {
+                    System.out.println("restart " + signals.remove(0));
+                    System.in.read();
+                }
                 producer.commitTransaction();
-                processed += records.size();
+                processed += records;
             }
+            producer.close();
             return processed;
-        } finally {
-            consumer.close();
-            if (!trouble) {
-                producer.close();
-            }
         }
     }
 }
