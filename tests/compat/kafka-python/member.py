@@ -11,7 +11,7 @@ ASSIGNORS = {
     "range": "range.RangePartitionAssignor",
     "roundrobin": "roundrobin.RoundRobinPartitionAssignor",
     "sticky": "sticky.sticky_assignor.StickyPartitionAssignor",
-    "cooperative-sticky": "cooperative_sticky.CooperativeStickyPartitionAssignor",
+    "cooperative-sticky": "cooperative_sticky.CooperativeStickyAssignor",
 }
 stopped = []
 owned = set()
@@ -30,8 +30,6 @@ class Listener(ConsumerRebalanceListener):
         print("owns", *sorted(owned), flush=True)
 
     def on_partitions_revoked(self, revoked):
-        if revoked:
-            commit()
         owned.difference_update(p.partition for p in revoked)
         print("owns", *sorted(owned), flush=True)
 
