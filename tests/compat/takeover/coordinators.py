@@ -133,36 +133,35 @@ def idle(turn):
     commit(f"doomed-{turn}", 0, turn, "x")
 
 
+def carried_over(turn):
+    """The transactions of the turn before go on, end by their timeout, or by a new producer of that name."""
+    eventually("offsets of an open transaction", seen["offset"], lambda: committed("processing", 2)[0])
+    send(lasting, "crossing", f"{turn} continued")
+    if turn % 2 == 0:
+        lasting.commit_transaction(120)
+        seen["values"] += [f"{turn - 1} open", f"{turn} continued"]
+        seen["offset"] = turn - 1
+    else:
+        lasting.abort_transaction(120)
+    zombies.append(transactional("fenced"))
+    try:
+        zombies[-2].commit_transaction(60)
+        raise AssertionError("a producer of the turn before was not fenced")
+    except KafkaException as error:
+        equal("fenced", True, error.args[0].name() in ("_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"))
+    eventually("read_committed", seen["values"], crossing)
+    eventually("offsets of an ended transaction", seen["offset"], lambda: committed("processing", 2)[0])
+
+
 def transactions(turn):
     if turn > 1:
-        eventually("offsets of an open transaction", seen["offset"], lambda: committed("processing", 2)[0])
-        send(open_transaction, "crossing", f"{turn} continued")
-        if turn % 2 == 0:
-            open_transaction.commit_transaction(120)
-            seen["values"] += [f"{turn - 1} open", f"{turn} continued"]
-            seen["offset"] = turn - 1
-        else:
-            open_transaction.abort_transaction(120)
-        eventually("read_committed", seen["values"], crossing)
-        eventually("offsets of an ended transaction", seen["offset"], lambda: committed("processing", 2)[0])
-        fresh = transactional("fenced")
-        try:
-            zombies[-1].commit_transaction(60)
-            raise AssertionError("a producer of the turn before was not fenced")
-        except KafkaException as error:
-            equal("fenced", True, error.args[0].name() in ("_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"))
-        zombies.append(fresh)
-    else:
-        zombies.append(transactional("fenced"))
+        carried_over(turn)
     abandoned = transactional(f"abandoned-{turn}", **{"transaction.timeout.ms": 15000})
-    abandoned.begin_transaction()
-    send(abandoned, "crossing", f"{turn} abandoned")
-    zombies[-1].begin_transaction()
-    send(zombies[-1], "crossing", f"{turn} zombie")
-    open_transaction.begin_transaction()
-    send(open_transaction, "crossing", f"{turn} open")
+    for client, word in ((abandoned, "abandoned"), (zombies[-1], "zombie"), (lasting, "open")):
+        client.begin_transaction()
+        send(client, "crossing", f"{turn} {word}")
     processing = Consumer({**COMMON, "group.id": "processing", "enable.auto.commit": False})
-    open_transaction.send_offsets_to_transaction([TopicPartition("grouped", 2, turn)], processing.consumer_group_metadata(), 60)
+    lasting.send_offsets_to_transaction([TopicPartition("grouped", 2, turn)], processing.consumer_group_metadata(), 60)
     processing.close()
 
 
@@ -176,7 +175,8 @@ for line in sys.stdin:
         while not all(member.owned and member.owned != {0, 1, 2} for member in members):
             for member in members:
                 member.poll()
-        open_transaction = transactional("crossing")
+        lasting = transactional("crossing")
+        zombies.append(transactional("fenced"))
     for part in (groups, idle, transactions):
         try:
             part(turn)
