@@ -25,7 +25,7 @@ def equal(what, expected, got):
 
 
 def eventually(what, expected, call):
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while (got := attempt(call)) != expected:
         if time.monotonic() > until:
             equal(what, expected, got)
@@ -109,7 +109,7 @@ def groups(turn):
         plain.produce("grouped", f"{turn}-{i}", partition=i % PARTITIONS)
     expected.update(f"{turn}-{i}" for i in range(PER_TURN))
     equal("left in the queue", 0, plain.flush(120))
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while sum(len(member.read) for member in members) < len(expected):
         for member in members:
             member.poll()
