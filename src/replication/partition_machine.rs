@@ -30,6 +30,15 @@ pub struct LeadershipState {
     pub replicas: Vec<BrokerId>,
 }
 
+/// The ISR as it stands in ZooKeeper.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IsrState {
+    /// In-sync replicas.
+    pub in_sync_replicas: Vec<BrokerId>,
+    /// Version of the state znode.
+    pub zk_version: i32,
+}
+
 /// What a replica does at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
@@ -316,23 +325,20 @@ impl PartitionMachine {
         }
     }
 
-    /// The change of `leader_epoch` is in force with the state's new version. True if the high watermark moved.
-    pub fn isr_written(&mut self, change: &IsrChange, zk_version: i32, ends: &LeaderEnds) -> bool {
-        if !self.is_under_way(change) {
+    /// The change has led to this state of the same leader epoch: the ISR that was asked for, or what stands in its
+    /// place. True if the high watermark moved.
+    ///
+    /// There is no way back without such a word: a change that was refused may have been written by an attempt whose
+    /// answer was lost, and the leader that came after it may be one of the new ISR only. So both count until the
+    /// controller speaks.
+    pub fn isr_is(&mut self, change: &IsrChange, state: IsrState, ends: &LeaderEnds) -> bool {
+        if !self.is_under_way(change) || !state.in_sync_replicas.contains(&self.local_id) {
             return false;
         }
         self.proposed = None;
-        self.in_sync_replicas.clone_from(&change.in_sync_replicas);
-        self.zk_version = zk_version;
+        self.in_sync_replicas = state.in_sync_replicas;
+        self.zk_version = state.zk_version;
         self.advance(ends.local_end, ends.now_ms)
-    }
-
-    /// The change was refused. Unless somebody else has written the state (the controller will say what), it may be
-    /// tried again.
-    pub fn isr_refused(&mut self, change: &IsrChange) {
-        if self.is_under_way(change) {
-            self.proposed = None;
-        }
     }
 
     /// A later decision of the controller overtakes whatever was under way.

@@ -4,6 +4,7 @@
 //! and `meta.properties`; logs; sockets bound; registration; controller; requests. Nothing is accepted before all
 //! of it stands, and nothing is left half-open if a step fails. The stop goes the other way.
 
+use super::alter_isr::ControllerLink;
 use super::built::Built;
 use super::cleaning::Cleaning;
 use super::parts::{self, Parts};
@@ -13,7 +14,7 @@ use crate::config::BrokerConfig;
 use crate::handlers::Broker;
 use crate::network::limits::ConnectionLimits;
 use crate::network::worker::Workers;
-use crate::replication::isr_writer;
+use crate::replication::isr_writer::IsrWriter;
 use crate::zk::ZkClient;
 use log::{error, info};
 use std::sync::Arc;
@@ -174,8 +175,12 @@ impl RunningBroker {
             tasks.push(tokio::spawn(async move { broker.features.follow(zk).await }));
         }
         let lag_max = Duration::from_millis(config.replica_lag_time_max_ms.max(0) as u64);
-        let (writer_zk, replicas) = (zk.clone(), Arc::clone(&broker.replicas));
-        tasks.push(tokio::spawn(isr_writer::run(writer_zk, replicas, parts.isr_changes, lag_max)));
+        let writer = IsrWriter {
+            zk: zk.clone(),
+            replicas: Arc::clone(&broker.replicas),
+            controller: ControllerLink::if_it_writes_isrs(&broker),
+        };
+        tasks.push(tokio::spawn(writer.run(parts.isr_changes, lag_max)));
         let keeper = housekeeping::Keeper {
             config: Arc::clone(&config),
             zk: zk.clone(),

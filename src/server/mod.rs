@@ -1,5 +1,6 @@
 //! Floor 7: builds everything, in order, and takes it apart again. The only place that constructs.
 
+mod alter_isr;
 pub mod broker;
 pub mod built;
 pub mod cleaning;

@@ -89,29 +89,35 @@ async fn call(broker: Arc<Broker>, request: &ControlRequest) -> ControlResponse 
     }
 }
 
-/// A future that is dropped half-way leaves no connection behind: the answer would be taken for the next request's.
 async fn ask(
     link: Link,
     to: BrokerAddress,
     client_id: ByteString,
     request: &ControlRequest,
 ) -> Result<ControlResponse, String> {
-    let mut link = link.lock().await;
-    let (known, mut connection, correlation_id) = match link.take() {
-        Some(open) if open.0 == to => open,
-        _ => (to.clone(), open(&to).await?, 0),
-    };
-    let asked = Asked { connection: &mut connection, correlation_id, client_id, version: request.version };
-    let response = match &request.body {
+    let asked = Asked { link, to, client_id, version: request.version };
+    Ok(match &request.body {
         ControlBody::LeaderAndIsr(body) => ControlResponse::LeaderAndIsr(asked.exchange(body).await?),
         ControlBody::StopReplica(body) => ControlResponse::StopReplica(asked.exchange(body).await?),
         ControlBody::UpdateMetadata(body) => ControlResponse::UpdateMetadata(asked.exchange(body).await?),
-    };
-    *link = Some((known, connection, correlation_id.wrapping_add(1)));
-    Ok(response)
+    })
 }
 
-pub(super) async fn open(to: &BrokerAddress) -> Result<PeerConnection, String> {
+/// Where a live broker takes requests of other brokers.
+pub(super) fn address(broker: &Broker, to: BrokerId) -> Result<BrokerAddress, String> {
+    let cluster = broker.metadata.current();
+    let listener = &broker.config.inter_broker_listener_name;
+    let endpoint = cluster.brokers.get(&to).and_then(|node| node.endpoint(listener));
+    let endpoint = endpoint.ok_or("it is not alive, or does not have the inter-broker listener")?;
+    Ok(BrokerAddress {
+        id: to,
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+        security_protocol: endpoint.security_protocol,
+    })
+}
+
+async fn open(to: &BrokerAddress) -> Result<PeerConnection, String> {
     if to.security_protocol != SecurityProtocol::Plaintext.id() {
         return Err("its listener is not PLAINTEXT, which is all that this release speaks".to_string());
     }
@@ -120,23 +126,42 @@ pub(super) async fn open(to: &BrokerAddress) -> Result<PeerConnection, String> {
     opened.map_err(|error| format!("cannot connect to {}:{port}: {error}", to.host))
 }
 
-/// A request on its connection.
-pub(super) struct Asked<'a> {
-    pub(super) connection: &'a mut PeerConnection,
-    pub(super) correlation_id: i32,
+/// A request to another broker, of which nothing is negotiated.
+pub(super) struct Asked {
+    pub(super) link: Link,
+    pub(super) to: BrokerAddress,
     pub(super) client_id: ByteString,
     pub(super) version: i16,
 }
 
-impl Asked<'_> {
+impl Asked {
+    /// A future that is dropped half-way leaves no connection behind: the answer would be taken for the next request's.
     pub(super) async fn exchange<R: ApiRequest>(self, body: &R) -> Result<R::Response, String> {
-        let frame = client::encode_request(self.correlation_id, Some(&self.client_id), self.version, body);
-        let answer = self.connection.exchange(&frame).await.map_err(|error| error.to_string())?;
-        let (correlation_id, response) = client::decode_response::<R>(answer, self.version)
+        let mut link = self.link.lock().await;
+        let (known, mut connection, correlation_id) = match link.take() {
+            Some(open) if open.0 == self.to => open,
+            _ => (self.to.clone(), open(&self.to).await?, 0),
+        };
+        let frame = client::encode_request(correlation_id, Some(&self.client_id), self.version, body);
+        let answer = connection.exchange(&frame).await.map_err(|error| error.to_string())?;
+        let (answered, response) = client::decode_response::<R>(answer, self.version)
             .map_err(|error| format!("unreadable answer: {error}"))?;
-        if correlation_id != self.correlation_id {
-            return Err(format!("answer {correlation_id} to request {}", self.correlation_id));
+        if answered != correlation_id {
+            return Err(format!("answer {answered} to request {correlation_id}"));
         }
+        *link = Some((known, connection, correlation_id.wrapping_add(1)));
         Ok(response)
+    }
+
+    /// The same with a limit.
+    pub(super) async fn exchange_within<R: ApiRequest>(
+        self,
+        timeout_ms: i64,
+        body: &R,
+    ) -> Result<R::Response, String> {
+        let deadline = tokio::time::Instant::from_std(clock::deadline_after_ms(timeout_ms));
+        tokio::time::timeout_at(deadline, self.exchange(body))
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {timeout_ms} ms")))
     }
 }

@@ -3,7 +3,7 @@
 use super::{Due, Partition, PartitionState};
 use crate::common::{BrokerId, Offset};
 use crate::replication::PartitionError;
-use crate::replication::partition_machine::{IsrChange, LeaderEnds};
+use crate::replication::partition_machine::{IsrChange, IsrState, LeaderEnds};
 use crate::storage::LogPosition;
 use log::{info, warn};
 
@@ -61,22 +61,21 @@ impl Partition {
         }
     }
 
-    /// The change is in force.
-    pub fn isr_written(&self, change: &IsrChange, zk_version: i32) {
+    /// The change has led to this state.
+    pub fn isr_is(&self, change: &IsrChange, isr: IsrState) {
+        info!(target: "kafka.cluster.Partition", "[Partition {} broker={}] ISR updated to {} and version updated to [{}]",
+            self.name, self.context.broker_id, list(&isr.in_sync_replicas), isr.zk_version);
         self.with_due(|state, due| {
             let Some(ends) = state.leader_ends() else { return };
-            if state.machine.isr_written(change, zk_version, &ends) {
+            if state.machine.isr_is(change, isr, &ends) {
                 state.watches.mark_all(&mut due.wake);
             }
             state.answer_committed(due);
         });
-        info!(target: "kafka.cluster.Partition", "[Partition {} broker={}] ISR updated to {} and version updated to [{zk_version}]",
-            self.name, self.context.broker_id, list(&change.in_sync_replicas));
     }
 
-    /// The change was refused: the state is not what it was meant to replace.
+    /// The change was refused: the controller has decided something else, and is about to say what.
     pub fn isr_refused(&self, change: &IsrChange, reason: &str) {
-        self.with_state(|state| state.machine.isr_refused(change));
         warn!(target: "kafka.cluster.Partition", "[Partition {} broker={}] ISR {} was not written: {reason}",
             self.name, self.context.broker_id, list(&change.in_sync_replicas));
     }

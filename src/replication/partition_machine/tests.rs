@@ -89,9 +89,9 @@ fn a_follower_that_has_caught_up_joins_and_counts_before_that_is_written() {
     assert!(!machine.advance(at(9), 5 * LAG_MS), "the proposed member counts");
     assert_eq!(machine.maximal_in_sync(), 2);
     assert_eq!(machine.in_sync_replicas(), [1]);
-    machine.isr_written(&change, 1, &ends(9, 5 * LAG_MS));
+    machine.isr_is(&change, wanted(&change, 1), &ends(9, 5 * LAG_MS));
     assert_eq!(machine.in_sync_replicas(), [1, 2]);
-    machine.isr_written(&change, 2, &ends(9, 5 * LAG_MS));
+    machine.isr_is(&change, wanted(&change, 2), &ends(9, 5 * LAG_MS));
     let next = machine.fetch(3, 8, 9, 6 * LAG_MS).isr_change.expect("its turn");
     assert_eq!((next.in_sync_replicas.as_slice(), next.zk_version), (&[1, 2, 3][..], 1));
 }
@@ -120,7 +120,7 @@ fn who_lags_leaves_once_that_is_written() {
     assert_eq!(change.in_sync_replicas, [1, 2]);
     assert_eq!(machine.shrinkage(5, 11 * LAG_MS + 1), None, "under way");
     assert!(!machine.advance(at(5), 11 * LAG_MS + 1), "3 counts until it is out");
-    assert!(machine.isr_written(&change, 1, &ends(5, 11 * LAG_MS + 1)));
+    assert!(machine.isr_is(&change, wanted(&change, 1), &ends(5, 11 * LAG_MS + 1)));
     assert_eq!(machine.high_watermark(), at(5));
 }
 
@@ -137,18 +137,33 @@ fn a_follower_one_fetch_behind_is_in_sync() {
     assert!(machine.shrinkage(1000, 50 * LAG_MS).is_some());
 }
 
+fn isr(members: &[BrokerId], zk_version: i32) -> IsrState {
+    IsrState { in_sync_replicas: members.to_vec(), zk_version }
+}
+
+fn wanted(change: &IsrChange, zk_version: i32) -> IsrState {
+    isr(&change.in_sync_replicas, zk_version)
+}
+
 #[test]
 fn a_decision_overtakes_what_was_under_way() {
     let mut machine = machine(0);
     machine.become_leader(&state(0, &[1]), at(0), 0);
     let change = machine.fetch(2, 0, 0, 1).isr_change.expect("caught up");
     machine.become_leader(&LeadershipState { zk_version: 3, ..state(1, &[1]) }, at(4), 2);
-    assert!(!machine.isr_written(&change, 1, &ends(4, 3)));
+    assert!(!machine.isr_is(&change, isr(&[1, 2], 1), &ends(4, 3)));
     assert_eq!(machine.in_sync_replicas(), [1]);
     let change = machine.fetch(2, 4, 4, 4).isr_change.expect("caught up again");
     assert_eq!((change.zk_version, change.leader_epoch), (3, 1));
-    machine.isr_refused(&change);
-    assert!(machine.fetch(2, 4, 4, 5).isr_change.is_some(), "it may try again");
+    // Refused: nobody knows what stands there until the controller speaks, so nothing is tried meanwhile.
+    assert_eq!((machine.fetch(2, 4, 4, 5).isr_change, machine.maximal_in_sync()), (None, 2));
+    // Somebody has written the state in this epoch.
+    assert!(!machine.isr_is(&change, isr(&[1], 4), &ends(4, 5)));
+    let change = machine.fetch(2, 4, 4, 6).isr_change.expect("it may try again");
+    assert_eq!(change.zk_version, 4);
+    // A state without its leader is none.
+    assert!(!machine.isr_is(&change, isr(&[2], 5), &ends(4, 6)));
+    assert_eq!((machine.in_sync_replicas(), machine.maximal_in_sync()), (&[1][..], 2));
 }
 
 #[test]
@@ -201,7 +216,7 @@ fn what_is_committed_is_with_everybody_who_may_be_elected() {
         machine.become_leader(&state(0, &[1, 2, 3]), at(0), 0);
         let mut logs = [0i64; 4];
         // As it stands in ZooKeeper, and a change whose outcome the leader has not heard.
-        let (mut written, mut version, mut unheard) = (vec![1, 2, 3], 0, None::<(IsrChange, bool)>);
+        let (mut written, mut version, mut unheard) = (vec![1, 2, 3], 0, None::<IsrChange>);
         for _ in 0..2000 {
             now_ms += below(LAG_MS / 4);
             let before = machine.high_watermark().offset;
@@ -224,10 +239,9 @@ fn what_is_committed_is_with_everybody_who_may_be_elected() {
                 8 => machine.shrinkage(end, now_ms),
                 _ => {
                     match unheard.take() {
-                        Some((change, true)) => {
-                            machine.isr_written(&change, version, &ends(end, now_ms));
+                        Some(change) => {
+                            machine.isr_is(&change, isr(&written, version), &ends(end, now_ms));
                         }
-                        Some((change, false)) => machine.isr_refused(&change),
                         None => {}
                     }
                     None
@@ -241,7 +255,7 @@ fn what_is_committed_is_with_everybody_who_may_be_elected() {
                     written.clone_from(&change.in_sync_replicas);
                     version += 1;
                 }
-                unheard = Some((change, succeeds));
+                unheard = Some(change);
             }
             let committed = machine.high_watermark().offset;
             assert!(committed >= before, "the high watermark went back");
