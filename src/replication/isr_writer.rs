@@ -85,3 +85,6 @@ impl IsrWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

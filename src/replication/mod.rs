@@ -23,4 +23,6 @@ pub use partition::Partition;
 pub use replica_manager::{ClusterPartitions, ReplicaManager};
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

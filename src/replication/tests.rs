@@ -4,33 +4,28 @@
 use super::fetch::{FetchLimits, PartitionRequest};
 use super::fetch_session::{FetchSessions, FetchWait, Fetched, SessionError, SessionRequest};
 use super::partition::{Append, Appender, RequiredAcks};
-use super::partition_machine::LeadershipState;
-use super::replica_manager::{Assignment, ReplicaContext, Stop, log_config, on_threads_of};
+use super::replica_manager::Stop;
+use super::testing::{self, LONG_MS};
 use super::ticket::{Ticket, TicketWait};
 use super::{ClusterPartitions, Partition, PartitionError, ReplicaManager};
 use crate::common::{TopicPartition, clock, random};
-use crate::config::properties::Properties;
-use crate::config::{BrokerConfig, TopicConfig};
 use crate::record::builder::{BatchBuilder, BatchOptions};
 use crate::record::compression::Limits;
 use crate::record::reader::read_all;
 use crate::record::validator::{RequestFormat, prepare_client_records};
-use crate::storage::{LogManager, LogManagerOptions};
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use tokio::sync::mpsc;
 
 const PARTITIONS: i32 = 6;
 const CLIENTS: usize = 4;
 const STEPS: usize = 1500;
-const LONG_MS: i64 = 3_600_000;
 
 struct Rng(u64);
 
@@ -90,46 +85,11 @@ fn name(partition: i32) -> TopicPartition {
     TopicPartition::new(ByteString::from_static("t"), partition)
 }
 
-fn lead(partition: i32) -> Assignment {
-    let state = LeadershipState {
-        controller_epoch: 1,
-        leader: 0,
-        leader_epoch: 0,
-        in_sync_replicas: vec![0],
-        zk_version: 0,
-        replicas: vec![0],
-    };
-    Assignment { name: name(partition), topic_id: None, state, is_new: true }
-}
-
 impl World {
     fn new(seed: u64) -> World {
-        let dir = tempfile::tempdir().expect("a directory");
-        let text = b"zookeeper.connect=none:1\nlog.segment.bytes=3000\nlog.index.interval.bytes=300\n";
-        let properties = Properties::parse_named(text, "f").expect("well formed");
-        let config = BrokerConfig::from_properties(&properties).expect("valid").0;
-        let defaults = Arc::new(TopicConfig::defaults(&config));
-        let options = LogManagerOptions {
-            log_dirs: vec![dir.path().to_path_buf()],
-            failed_dirs: Vec::new(),
-            recovery_threads_per_data_dir: 1,
-            producer_expiration_ms: LONG_MS,
-            keep_partition_metadata: true,
-        };
-        let of_log = Arc::new(log_config(&defaults));
-        let logs = LogManager::open(&options, &|_| Arc::clone(&of_log)).expect("an empty directory");
-        let context = ReplicaContext {
-            broker_id: 0,
-            zstd_allowed: true,
-            run_blocking: on_threads_of(tokio::runtime::Handle::current()),
-            replica_lag_ms_max: LONG_MS,
-            failures: mpsc::unbounded_channel().0,
-            isr_changes: mpsc::unbounded_channel().0,
-        };
-        let replicas = Arc::new(ReplicaManager::new(context, Arc::new(logs), defaults, HashMap::new()));
+        let (replicas, _, dir) = testing::replicas("log.segment.bytes=3000\nlog.index.interval.bytes=300\n");
         for partition in 0..PARTITIONS {
-            let applied = replicas.apply(vec![lead(partition)], &HashMap::new());
-            assert_eq!(applied[0].2, Ok(()));
+            testing::decide(&replicas, partition, (0, 0), &[0], &[0]);
         }
         let source = ClusterPartitions { hosted: Arc::clone(&replicas), cluster: Arc::default() };
         World {
@@ -288,7 +248,7 @@ impl World {
         let stop = Stop { name: name(number), leader_epoch: -2, delete: true };
         assert_eq!(self.replicas.stop(vec![stop])[0].1, Ok(()));
         self.check_woken(number);
-        assert_eq!(self.replicas.apply(vec![lead(number)], &HashMap::new())[0].2, Ok(()));
+        testing::decide(&self.replicas, number, (0, 0), &[0], &[0]);
         self.model.insert(number, Vec::new());
         for client in self.clients.iter_mut().filter(|client| client.positions.contains_key(&number)) {
             *client = Client::default();

@@ -1,18 +1,10 @@
 //! A follower's log on a disk: what a leader's answers do to it.
 
 use super::*;
-use crate::common::TopicPartition;
-use crate::config::properties::Properties;
-use crate::config::{BrokerConfig, TopicConfig};
 use crate::record::builder::{BatchBuilder, BatchOptions};
-use crate::replication::ReplicaManager;
-use crate::replication::partition_machine::LeadershipState;
-use crate::replication::replica_manager::{Assignment, ReplicaContext, log_config, on_threads_of};
-use crate::storage::{LogManager, LogManagerOptions};
+use crate::replication::{ReplicaManager, testing};
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 const EPOCH: LeaderEpoch = 3;
 
@@ -24,46 +16,15 @@ struct World {
 }
 
 fn decide(replicas: &ReplicaManager, leader: i32, leader_epoch: LeaderEpoch) {
-    let name = TopicPartition::new("t", 0);
-    let (in_sync_replicas, replicas_of) = (vec![0, 1], vec![0, 1]);
-    let state = LeadershipState {
-        controller_epoch: 1,
-        leader,
-        leader_epoch,
-        in_sync_replicas,
-        zk_version: 0,
-        replicas: replicas_of,
-    };
-    let assignment = Assignment { name, topic_id: None, state, is_new: true };
-    assert_eq!(replicas.apply(vec![assignment], &HashMap::new())[0].2, Ok(()));
+    testing::decide(replicas, 0, (leader, leader_epoch), &[0, 1], &[0, 1]);
 }
 
 impl World {
     fn new() -> World {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let dir = tempfile::tempdir().expect("a directory");
-        let text = b"zookeeper.connect=none:1\nlog.segment.bytes=600\n";
-        let properties = Properties::parse_named(text, "f").expect("well formed");
-        let config = BrokerConfig::from_properties(&properties).expect("valid").0;
-        let defaults = Arc::new(TopicConfig::defaults(&config));
-        let options = LogManagerOptions {
-            log_dirs: vec![dir.path().to_path_buf()],
-            failed_dirs: Vec::new(),
-            recovery_threads_per_data_dir: 1,
-            producer_expiration_ms: 1 << 40,
-            keep_partition_metadata: true,
-        };
-        let of_log = Arc::new(log_config(&defaults));
-        let logs = LogManager::open(&options, &|_| Arc::clone(&of_log)).expect("an empty directory");
-        let context = ReplicaContext {
-            broker_id: 0,
-            zstd_allowed: true,
-            run_blocking: on_threads_of(runtime.handle().clone()),
-            replica_lag_ms_max: 1 << 40,
-            failures: mpsc::unbounded_channel().0,
-            isr_changes: mpsc::unbounded_channel().0,
-        };
-        let replicas = Arc::new(ReplicaManager::new(context, Arc::new(logs), defaults, HashMap::new()));
+        let entered = runtime.enter();
+        let (replicas, _, dir) = testing::replicas("log.segment.bytes=600\n");
+        drop(entered);
         decide(&replicas, 1, EPOCH);
         let partition = replicas.find("t", 0).expect("hosted");
         World { replicas, partition, dir, _runtime: runtime }
