@@ -55,7 +55,7 @@ prepare() {
     tools-1.1.1) core_jars 1.1.1 2.12 ;;
     tools-2.8.2) core_jars 2.8.2 2.13 ;;
     handover) core_jars 2.8.2 2.13 && core_jars 1.1.1 2.12 ;;
-    takeover-* | consistency) prepare kcat && python_env confluent confluent && core_jars 2.8.2 2.13 && clients_jars 2.8.2 ;;
+    takeover-* | consistency) prepare kcat && python_env confluent-2.8.0 confluent && core_jars 2.8.2 2.13 && clients_jars 2.8.2 ;;
     mixed-* | rolling-* | upgrade-*) core_jars 2.8.2 2.13 && { [ "$version" = 2.8.2 ] || core_jars "$version" 2.12; } && clients_jars 2.8.2 &&
       compile_java 2.8.2 "$home/jars/clients-2.8.2" Check.java Clients.java Durable.java MixedLoad.java ;;
     replicas-2.8.2) prepare kcat && core_jars 2.8.2 2.13 ;;
@@ -72,7 +72,7 @@ prepare_member() {
     sarama-1.19.0) go_build "$1" member member.go ;;
     sarama-*) go_build "$1" member member.go sticky.go ;;
     franz-go) go_build "$1" member member.go ;;
-    confluent) python_env "$1" "$1" ;;
+    confluent-*) python_env "$1" confluent ;;
     *) prepare "$1" ;;
   esac
 }
@@ -82,7 +82,7 @@ group_member() {
   case $1 in
     java-*) java_command "${1##*-}" "$home/jars/clients-${1##*-}" GroupMember "${@:2}" ;;
     sarama-* | franz-go) command=("$home/go/$1/member/client" "${@:2}") ;;
-    confluent) command=("$home/python/$1/bin/python" "$here/$1/member.py" "${@:2}") ;;
+    confluent-*) command=("$home/python/$1/bin/python" "$here/confluent/member.py" "${@:2}") ;;
     kafka-python-*) command=("$home/python/$1/bin/python" "$here/kafka-python/member.py" "${@:2}") ;;
     kafkajs-*) command=(node "$home/kafkajs/member.js" "${@:2}") ;;
   esac
@@ -93,7 +93,7 @@ prepare_transactions() {
   case $1 in
     java-*) clients_jars "$version" && compile_java "$version" "$home/jars/clients-$version" Clients.java Check.java TransactionScenario.java ;;
     franz-go) go_build "$1" transactions transactions.go ;;
-    confluent) python_env "$1" "$1" ;;
+    confluent-*) python_env "$1" confluent ;;
   esac
 }
 
@@ -102,7 +102,7 @@ transactions_command() {
   case $1 in
     java-*) java_command "${1##*-}" "$home/jars/clients-${1##*-}" TransactionScenario "$2" "${1##*-}" "$3" ;;
     franz-go) command=("$home/go/$1/transactions/client" "${@:2}") ;;
-    confluent) command=("$home/python/$1/bin/python" "$here/$1/transactions.py" "${@:2}") ;;
+    confluent-*) command=("$home/python/$1/bin/python" "$here/confluent/transactions.py" "${@:2}") ;;
   esac
 }
 

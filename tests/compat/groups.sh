@@ -26,12 +26,12 @@ java-4.1.0: range roundrobin sticky cooperative-sticky
 sarama-1.19.0: range roundrobin
 sarama-1.61.1: range roundrobin sticky
 franz-go: range roundrobin sticky cooperative-sticky
-confluent: range roundrobin cooperative-sticky
+confluent-2.16.1: range roundrobin cooperative-sticky
 kafka-python-2.0.2: range roundrobin
 kafka-python-3.0.12: range roundrobin sticky cooperative-sticky
 kafkajs-2.2.4: roundrobin
-old-and-new: range=java-0.9.0.1,java-0.10.2.2,java-4.1.0,sarama-1.19.0,kafka-python-2.0.2 roundrobin=java-0.9.0.1,kafkajs-2.2.4,confluent,franz-go
-mixed: range=sarama-1.61.1,confluent,franz-go,kafka-python-3.0.12,java-3.9.1 sticky=java-1.1.1,franz-go,java-2.8.2,java-4.1.0 cooperative-sticky=java-2.8.2,confluent,franz-go,java-4.1.0'
+old-and-new: range=java-0.9.0.1,java-0.10.2.2,java-4.1.0,sarama-1.19.0,kafka-python-2.0.2 roundrobin=java-0.9.0.1,kafkajs-2.2.4,confluent-2.16.1,franz-go
+mixed: range=sarama-1.61.1,confluent-2.16.1,franz-go,kafka-python-3.0.12,java-3.9.1 sticky=java-1.1.1,franz-go,java-2.8.2,java-4.1.0 cooperative-sticky=java-2.8.2,confluent-2.16.1,franz-go,java-4.1.0'
 
 fail() { echo "FAILED $*"; exit 1; }
 K() { kcat -b "$BOOTSTRAP" -m 60 "$@" 2>>"$logs/kcat.log"; }
@@ -39,8 +39,9 @@ tool() { OTTLA_BIN=${OURS:+$(dirname "$OURS")} "$root/bin/$@" 2>>"$logs/tools.lo
 
 # await WHAT COMMAND...
 await() {
-  local until=$((SECONDS + 180))
+  local until=$((SECONDS + 180)) member
   until "${@:2}"; do
+    for member in "${!pid[@]}"; do kill -0 "${pid[$member]}" 2>/dev/null || fail "$group: $member has ended, see $dir"; done
     [ $SECONDS -lt $until ] || fail "$group: $1: not within 180 s, see $dir"
     sleep 0.1
   done

@@ -95,7 +95,7 @@ write_transactions() {
 coordinate() {
   local answer
   [ $turn != 1 ] || {
-    coproc coordinators { exec "$home/python/confluent/bin/python" "$here/takeover/coordinators.py" "$BOOTSTRAP" 2>"$logs/coordinators.err"; }
+    coproc coordinators { exec "$home/python/confluent-2.8.0/bin/python" "$here/takeover/coordinators.py" "$BOOTSTRAP" 2>"$logs/coordinators.err"; }
     exec 3<&"${coordinators[0]}" 4>&"${coordinators[1]}"
   }
   echo $turn >&4
@@ -196,7 +196,7 @@ await_deletion() {
 }
 
 prepare kcat
-python_env confluent confluent
+python_env confluent-2.8.0 confluent
 core_jars 2.8.2 2.13
 clients_jars 2.8.2
 compile_java 2.8.2 "$home/jars/clients-2.8.2" Check.java Clients.java Transactions.java

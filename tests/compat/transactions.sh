@@ -11,7 +11,7 @@ run=$home/transactions-$OFFSETS-$AGAINST
 logs=$run-logs
 source "$here/clients.sh"
 source "$here/cluster.sh"
-KINDS=${KINDS:-java-1.1.1 java-2.8.2 java-3.9.1 java-4.1.0 franz-go confluent}
+KINDS=${KINDS:-java-1.1.1 java-2.8.2 java-3.9.1 java-4.1.0 franz-go confluent-2.16.1}
 rm -rf "$run" "$logs"
 mkdir -p "$run" "$logs"
 

@@ -43,7 +43,11 @@ client = KafkaConsumer(
 )  # fmt: skip
 client.subscribe([topic], listener=Listener())
 while not stopped:
-    batches = client.poll(timeout_ms=200)
+    try:
+        batches = client.poll(timeout_ms=200)
+    except KafkaError as error:  # 3.0 says when it cannot connect
+        print("not polled:", error, flush=True)
+        continue
     for records in batches.values():
         for record in records:
             print("read", record.partition, record.offset, record.value.decode(), flush=True)
