@@ -181,6 +181,7 @@ chosen() { [ -z "${KINDS:-}" ] || [[ " $KINDS " == *" $1 "* ]]; }
 while IFS=: read -r kind specs; do
   for spec in $specs; do ! chosen "$kind" || clients_of "$kind" "$spec"; done
 done <<<"$TABLE" | tr ' ' '\n' | sort -u >"$run/clients"
+[ -s "$run/clients" ] || fail "no line of the table: $KINDS"
 for client in $(<"$run/clients"); do
   prepare_member "$client" >>"$logs/prepare.log" 2>&1 || { tail -n 5 "$logs/prepare.log"; fail "prepare $client"; }
 done
