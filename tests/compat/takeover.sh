@@ -95,7 +95,8 @@ write_transactions() {
 coordinate() {
   local answer
   [ $turn != 1 ] || {
-    coproc coordinators { exec "$home/python/confluent-2.8.0/bin/python" "$here/takeover/coordinators.py" "$BOOTSTRAP" 2>"$logs/coordinators.err"; }
+    coproc coordinators { exec "$home/python/confluent-2.8.0/bin/python" "$here/takeover/coordinators.py" "$BOOTSTRAP" $([ $FORMAT = 1.1 ] || echo static) \
+      2>"$logs/coordinators.err"; }
     exec 3<&"${coordinators[0]}" 4>&"${coordinators[1]}"
   }
   echo $turn >&4

@@ -1,5 +1,6 @@
 """Groups and transactions that outlive brokers. Each line of the input is the number of a turn: what the turns before
-left is checked, then more of it is made. Arguments: BOOTSTRAP. The topics grouped (3 partitions) and crossing (1) exist.
+left is checked, then more of it is made. Arguments: BOOTSTRAP and "static" where inter.broker.protocol.version allows static
+members (2.3). The topics grouped (3 partitions) and crossing (1) exist.
 
 librdkafka 2.8: 2.16 may look for its coordinator in vain after its only broker was away, with Apache's brokers, too.
 
@@ -173,7 +174,7 @@ expected, joins, zombies, seen = set(), [], [], {"values": [], "offset": INVALID
 for line in sys.stdin:
     turn = int(line)
     if turn == 1:
-        members = [Member(), Member(**{"group.instance.id": "static"})]
+        members = [Member(), Member(**({"group.instance.id": "static"} if sys.argv[2:] else {}))]
         while not all(member.owned and member.owned != {0, 1, 2} for member in members):
             for member in members:
                 member.poll()
