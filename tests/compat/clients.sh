@@ -23,7 +23,7 @@ compile_java() {
 go_build() { # go_build NAME PROGRAM FILE...: of the folder that NAME begins with
   local folder=$here/${1%-[0-9]*} dir=$home/go/$1/$2 import=github.com/Shopify/sarama file
   [ "$1" != sarama-1.61.1 ] || import=github.com/IBM/sarama
-  rm -rf "$dir" && mkdir -p "$dir"
+  mkdir -p "$dir"
   cp "$folder/$1.mod" "$dir/go.mod"
   cp "$folder/$1.sum" "$dir/go.sum"
   for file in "${@:3}"; do sed "s#github.com/Shopify/sarama#$import#" "$folder/$file" >"$dir/$file"; done

@@ -223,7 +223,7 @@ func readProcessWrite(ctx context.Context, kind string) error {
 // Processes all inputs, or dies in the middle of a transaction; or the broker does, twice.
 func process(ctx context.Context, kind string, before int, dies bool) (processed int, err error) {
 	id := "fg-" + kind + "-" + word
-	session, err := kgo.NewGroupTransactSession(options(kgo.TransactionalID(id), kgo.ConsumerGroup(id), kgo.ConsumeTopics(topic(kind+"-in")),
+	session, err := kgo.NewGroupTransactSession(options(kgo.TransactionalID(id), kgo.TransactionTimeout(3*time.Minute), kgo.ConsumerGroup(id), kgo.ConsumeTopics(topic(kind+"-in")),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(),
 		kgo.SessionTimeout(10*time.Second), kgo.HeartbeatInterval(300*time.Millisecond))...)
 	if err != nil {
