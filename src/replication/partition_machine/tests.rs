@@ -238,11 +238,8 @@ fn what_is_committed_is_with_everybody_who_may_be_elected() {
                 }
                 8 => machine.shrinkage(end, now_ms),
                 _ => {
-                    match unheard.take() {
-                        Some(change) => {
-                            machine.isr_is(&change, isr(&written, version), &ends(end, now_ms));
-                        }
-                        None => {}
+                    if let Some(change) = unheard.take() {
+                        machine.isr_is(&change, isr(&written, version), &ends(end, now_ms));
                     }
                     None
                 }
