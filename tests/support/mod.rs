@@ -33,8 +33,8 @@ pub use zookeeper::ZooKeeper;
 
 use std::time::{Duration, Instant};
 
-/// Longest wait for anything that a healthy machine does in a second or two.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for anything that a healthy machine does in a second or two. A busy one has been seen to take a minute.
+pub const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Asks `ready` until it gives a value; panics with `what` after [`PATIENCE`].
 pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
