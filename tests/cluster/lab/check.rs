@@ -6,10 +6,9 @@ use bytes::Bytes;
 
 use super::consumer::Position;
 use super::history::History;
-use super::{BROKERS, Lab, PARTITIONS, TOPIC};
+use super::{BROKERS, Lab, TOPIC};
 use crate::several::{log_bytes, partition_dir};
-use crate::support::client::read_partition;
-use crate::support::wait_for;
+use crate::support::{read_batches, wait_for};
 
 /// What was read while the cluster failed goes on to the end.
 pub fn consumers_reach_the_end(positions: &[Position], sent: &[Vec<Bytes>]) {
@@ -22,25 +21,21 @@ pub fn consumers_reach_the_end(positions: &[Position], sent: &[Vec<Bytes>]) {
 /// Every record that was sent (all are acknowledged) is there once and in order, on all replicas, with the same epochs.
 pub fn cluster_is_whole(lab: &mut Lab, sent: &[Vec<Bytes>]) {
     lab.cluster.assert_alive();
-    for (partition, sent) in sent.iter().enumerate() {
-        let leader = lab.leader(partition);
-        let mut wire = lab.cluster.brokers()[leader].connect();
-        let read = read_partition(&mut wire, 11, TOPIC, partition as i32, 1 << 20);
-        for ((record, value), offset) in read.iter().zip(sent).zip(0..) {
+    for (partition, sent) in (0..).zip(sent) {
+        let log_of = |id: usize| log_bytes(&lab.cluster.log_dirs()[id], TOPIC, partition);
+        let log = wait_for("the same bytes in every log", || {
+            let log = log_of(0);
+            (1..BROKERS).all(|id| log_of(id) == log).then_some(log)
+        });
+        let records = read_batches(Bytes::copy_from_slice(&log));
+        for ((record, value), offset) in records.iter().zip(sent).zip(0..) {
             assert_eq!(
                 (record.offset, record.value.as_ref()),
                 (offset, Some(value)),
                 "partition {partition}"
             );
         }
-        assert_eq!(read.len(), sent.len(), "records of partition {partition}");
-    }
-    for partition in 0..PARTITIONS as i32 {
-        let log_of = |id: usize| log_bytes(&lab.cluster.log_dirs()[id], TOPIC, partition);
-        let log = wait_for("the same bytes in every log", || {
-            let log = log_of(0);
-            (1..BROKERS).all(|id| log_of(id) == log).then_some(log)
-        });
+        assert_eq!(records.len(), sent.len(), "records of partition {partition}");
         let (expected, log_end) = epochs(&log);
         for (id, log_dirs) in lab.cluster.log_dirs().iter().enumerate() {
             // A leader knows its epoch before the first record of it.
