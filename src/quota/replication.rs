@@ -84,9 +84,14 @@ impl ReplicationQuota {
         self.in_use.store(!throttled.is_empty(), Ordering::Release);
     }
 
+    /// True if anything is listed.
+    pub fn is_in_use(&self) -> bool {
+        self.in_use.load(Ordering::Acquire)
+    }
+
     /// True if a replica is listed.
     pub fn is_throttled(&self, name: &TopicPartition) -> bool {
-        if !self.in_use.load(Ordering::Acquire) {
+        if !self.is_in_use() {
             return false;
         }
         let throttled = self.throttled.read().expect("no panic while the list is locked");
