@@ -36,6 +36,12 @@ pub fn monotonic_ms() -> i64 {
     START.get_or_init(Instant::now).elapsed().as_millis() as i64
 }
 
+/// As [`monotonic_ms`], in microseconds: for what a request takes.
+pub fn monotonic_us() -> i64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_micros() as i64
+}
+
 /// The kernel's milliseconds of its last tick: a few behind, and much cheaper to ask for. Not to be mixed with
 /// [`monotonic_ms`].
 pub fn coarse_monotonic_ms() -> i64 {
@@ -67,6 +73,19 @@ pub struct LocalTime {
     pub second: i32,
     /// Millisecond.
     pub millisecond: i32,
+}
+
+/// A moment as Java's `Date` shows it: `Sat Nov 21 09:00:00 UTC 2026`.
+pub fn java_date(ms: i64) -> String {
+    let seconds: libc::time_t = ms.div_euclid(1000);
+    let mut text = [0u8; 64];
+    // SAFETY: an all-zero tm is valid, the buffer is as long as is said, and all pointers live across the calls.
+    let len = unsafe {
+        let mut fields: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&seconds, &mut fields);
+        libc::strftime(text.as_mut_ptr().cast(), text.len(), c"%a %b %d %H:%M:%S %Z %Y".as_ptr(), &fields)
+    };
+    String::from_utf8_lossy(&text[..len]).into_owned()
 }
 
 /// The calendar fields of `ms` since 1970.

@@ -25,6 +25,10 @@ pub struct Stat {
     pub version: i32,
     /// Changes of the list of children.
     pub cversion: i32,
+    /// Changes of the ACL.
+    pub aversion: i32,
+    /// Transaction that last changed the list of children.
+    pub pzxid: i64,
     /// Session that owns an ephemeral node, 0 for a persistent one.
     pub ephemeral_owner: i64,
     /// Size of the data in bytes.

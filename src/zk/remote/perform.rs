@@ -264,6 +264,8 @@ fn to_stat(stat: &zookeeper_client::Stat) -> Stat {
         mtime_ms: stat.mtime,
         version: stat.version,
         cversion: stat.cversion,
+        aversion: stat.aversion,
+        pzxid: stat.pzxid,
         ephemeral_owner: stat.ephemeral_owner,
         data_length: stat.data_length,
         num_children: stat.num_children,
