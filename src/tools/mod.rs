@@ -33,6 +33,7 @@ pub mod options;
 pub mod perf;
 pub mod producer;
 pub mod reassign;
+pub mod replica_verification;
 pub mod server;
 pub mod signals;
 pub mod throttler;
@@ -40,6 +41,7 @@ pub mod topics;
 pub mod verifiable_consumer;
 pub mod verifiable_producer;
 pub mod zookeeper;
+pub mod zookeeper_shell;
 
 use exception::Exception;
 
@@ -145,6 +147,7 @@ const TOOLS: &[Tool] = &[
     Tool { class: "kafka.tools.ConsumerPerformance", run: perf::consumer::run },
     Tool { class: "kafka.tools.DumpLogSegments", run: dump_log::run },
     Tool { class: "kafka.tools.GetOffsetShell", run: get_offsets::run },
+    Tool { class: "kafka.tools.ReplicaVerificationTool", run: replica_verification::run },
     Tool { class: "ottla.tools.OffsetsMigrate", run: offsets_migrate::run },
     Tool { class: "org.apache.kafka.tools.ProducerPerformance", run: perf::producer::run },
     Tool { class: "org.apache.kafka.tools.VerifiableConsumer", run: verifiable_consumer::run },

@@ -1,7 +1,7 @@
 //! Classes that are no command of ours, out of an Apache Kafka or ZooKeeper installation, if there is one.
 
 use super::run_class::{Launch, start, words_of_script};
-use crate::tools::{Outcome, Stop};
+use crate::tools::{Outcome, Stop, zookeeper_shell};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,7 +15,6 @@ const SHELL: (&str, &str) =
 const ELSEWHERE: &[&str] = &[
     "kafka.tools.ClusterTool",
     "kafka.tools.MirrorMaker",
-    "kafka.tools.ReplicaVerificationTool",
     "kafka.tools.StorageTool",
     "kafka.tools.StreamsResetter",
 ];
@@ -36,13 +35,17 @@ pub fn zookeeper_start(args: &[String]) -> Outcome {
     start(Path::new(script), launch)
 }
 
-/// `zookeeper-shell.sh zookeeper_host:port[/path] [args...]`; the first word is the script's path.
+/// `zookeeper-shell.sh zookeeper_host:port[/path] [args...]`; the first word is the script's path. What our own shell
+/// does not do, ZooKeeper's does.
 pub fn zookeeper_shell(args: &[String]) -> Outcome {
     let (script, words) = words_of_script(
         args,
         "zookeeper-shell.sh",
         "zookeeper_host:port[/path] [-zk-tls-config-file file] [args...]",
     )?;
+    if !zookeeper_shell::is_for_java(words) {
+        return zookeeper_shell::run(words);
+    }
     let mut args = vec!["-server".to_string()];
     args.extend_from_slice(words);
     let launch = Launch { class: SHELL.0.to_string(), args, ..Launch::default() };
