@@ -9,6 +9,7 @@
 pub mod configs;
 mod configs_io;
 mod error;
+pub mod features;
 pub mod log_dirs;
 pub mod quotas;
 mod store;

@@ -1,5 +1,5 @@
-//! Quotas of users, clients and addresses, as ZooKeeper holds them (KIP-546, KIP-612). Stored and shown; this release
-//! does not enforce them.
+//! Quotas of users, clients and addresses, as ZooKeeper holds them (KIP-546, KIP-612). Those of addresses are stored and
+//! shown; this release does not enforce them.
 //!
 //! Source: Kafka 2.8.2, `ZkAdminManager.describeClientQuotas`, `alterClientQuotas`.
 
@@ -229,6 +229,27 @@ impl Admin {
         Ok(all)
     }
 
+    /// The quotas of the entity of one node: `users` or `clients`, and the rest of the path.
+    pub async fn quotas_of(&self, entity_type: &str, name: &str) -> Result<(Entity, Quotas), AdminError> {
+        let mut entity = Entity::new();
+        let of_client = match (entity_type, name.split_once("/clients/")) {
+            ("users", Some((user, client))) => {
+                entity.insert(USER.to_string(), name_of(user));
+                Some(client)
+            }
+            ("users", None) => {
+                entity.insert(USER.to_string(), name_of(name));
+                None
+            }
+            _ => Some(name),
+        };
+        if let Some(client) = of_client {
+            entity.insert(CLIENT_ID.to_string(), name_of(client));
+        }
+        let (settings, _) = store::read_settings(&self.zk, entity_type, name).await?;
+        Ok((entity, quotas(&settings, CLIENT_QUOTAS)))
+    }
+
     /// Edits the quotas of one entity. An edit by somebody else in between is not lost.
     pub async fn edit_quotas(
         &self,
@@ -321,6 +342,11 @@ mod tests {
         );
         assert_eq!(found(&admin, true, &[(CLIENT_ID, Match::Any)]).await.len(), 1);
         assert_eq!(found(&admin, true, &[(IP, Match::Name(None))]).await.len(), 0);
+        let rate = |value| Quotas::from([("producer_byte_rate".to_string(), value)]);
+        assert_eq!(admin.quotas_of("users", "bob").await, Ok((bob.clone(), rate(100.0))));
+        assert_eq!(admin.quotas_of("clients", "c%201").await.expect("read").0, c1);
+        assert_eq!(admin.quotas_of("users", "bob/clients/<default>").await.expect("read").0, clients_of_bob);
+        assert_eq!(admin.quotas_of("users", "eve").await.expect("none").1, Quotas::new());
         admin.edit_quotas(&bob, &[edit("producer_byte_rate", None)], false).await.expect("edited");
         assert_eq!(found(&admin, true, &[(USER, Match::Any)]).await.len(), 0);
     }

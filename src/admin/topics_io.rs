@@ -3,11 +3,12 @@
 use super::topics::{TopicPlan, already_exists, default_topic, plan, plan_partitions, validate};
 use super::topics::{validate_name, validate_no_collision};
 use super::{Admin, AdminError, store, topics};
-use crate::common::{ErrorCode, Uuid, topic_name};
+use crate::common::{ErrorCode, Uuid, clock, topic_name};
 use crate::config::Settings;
 use crate::metadata::ClusterSnapshot;
 use crate::protocol::messages::create_partitions::CreatePartitionsTopic;
 use crate::protocol::messages::create_topics::CreatableTopic;
+use crate::quota::client::{MutationQuota, QuotaExceeded};
 use crate::zk::data::{ReplicaAssignment, TopicAssignment, config_entity};
 use crate::zk::{CreateMode, Op, ZkError, paths};
 use bytes::Bytes;
@@ -35,6 +36,7 @@ impl Admin {
         topic: &CreatableTopic,
         cluster: &ClusterSnapshot,
         validate_only: bool,
+        quota: &MutationQuota<'_>,
     ) -> Result<CreatedTopic, AdminError> {
         let config = self.config();
         let exists = cluster.topic(&topic.name).is_some();
@@ -54,6 +56,7 @@ impl Admin {
             settings: plan.settings.clone(),
         };
         if !validate_only {
+            take(quota, plan.assignment.len())?;
             self.write_topic(plan, topic_id).await?;
         }
         Ok(created)
@@ -98,12 +101,17 @@ impl Admin {
 
     /// Makes a topic that a client asked for, with the broker's defaults. LEADER_NOT_AVAILABLE means that it is there
     /// or is coming.
-    pub async fn auto_create(&self, name: &str, cluster: &ClusterSnapshot) -> ErrorCode {
+    pub async fn auto_create(
+        &self,
+        name: &str,
+        cluster: &ClusterSnapshot,
+        quota: &MutationQuota<'_>,
+    ) -> ErrorCode {
         if !self.is_valid_name(name) {
             return ErrorCode::InvalidTopicException;
         }
         let topic = default_topic(name, &self.config());
-        match self.create_topic(&topic, cluster, false).await {
+        match self.create_topic(&topic, cluster, false, quota).await {
             Ok(_) => ErrorCode::LeaderNotAvailable,
             Err(error) if error.code == ErrorCode::TopicAlreadyExists => ErrorCode::LeaderNotAvailable,
             Err(error) => {
@@ -134,6 +142,7 @@ impl Admin {
         request: &CreatePartitionsTopic,
         cluster: &ClusterSnapshot,
         validate_only: bool,
+        quota: &MutationQuota<'_>,
     ) -> Result<i32, AdminError> {
         if !self.is_valid_name(&request.name) {
             // Nothing that a znode's path must not hold gets into one.
@@ -143,10 +152,12 @@ impl Admin {
             let message = "The topic is queued for deletion.";
             return Err(AdminError::new(ErrorCode::InvalidTopicException, message));
         }
+        let mut is_counted = false;
         loop {
             let existing = store::read_topic(&self.zk, &request.name).await?;
             let brokers = topics::brokers(cluster);
             let added = plan_partitions(request, existing.as_ref().map(|(topic, _)| topic), &brokers)?;
+            let grows_by = added.len();
             let Some((mut topic, version)) = existing else {
                 return Err(ErrorCode::UnknownTopicOrPartition.into());
             };
@@ -157,6 +168,9 @@ impl Admin {
             if validate_only {
                 return Ok(total);
             }
+            if !std::mem::replace(&mut is_counted, true) {
+                take(quota, grows_by)?;
+            }
             match self.zk.set(&paths::topic(&request.name), topic.encode(), version).await {
                 Ok(_) => return Ok(total),
                 // Changed or deleted meanwhile: look again.
@@ -165,6 +179,13 @@ impl Admin {
             }
         }
     }
+}
+
+fn take(quota: &MutationQuota<'_>, partitions: usize) -> Result<(), AdminError> {
+    quota.record(partitions, clock::monotonic_ms()).map_err(|QuotaExceeded| {
+        let message = "The throttling quota has been exceeded.";
+        AdminError::new(ErrorCode::ThrottlingQuotaExceeded, message)
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use super::{resolve, validate, warn};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// The `replica.selector.class` that prefers replicas in the consumer's rack.
+pub(super) const RACK_AWARE_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 /// The parsed value of every key; `None` is null.
 pub(super) type Values = BTreeMap<&'static str, Option<Value>>;
 
@@ -337,6 +340,11 @@ impl BrokerConfig {
         self.listeners
             .iter()
             .filter(|endpoint| Some(&endpoint.listener_name) != self.control_plane_listener_name.as_ref())
+    }
+
+    /// True if consumers are sent to a replica in their rack (KIP-392).
+    pub fn reads_near(&self) -> bool {
+        self.replica_selector_class.as_deref() == Some(RACK_AWARE_SELECTOR)
     }
 
     /// Names of the keys that are given but have no effect in this release, for one line at start.

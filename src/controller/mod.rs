@@ -9,8 +9,8 @@
 //! makes requests, [`leader_election`] decides. `driver` runs it: [`Controller::start`].
 //!
 //! Follows Kafka 2.8.2's classic controller. Left out, and for whom it matters:
-//! - **features** (UpdateFeatures, KIP-584): 2.8.2 has none. `/feature` is set up; brokers are not compared with
-//!   finalized features that some other release may have written there;
+//! - **features** (KIP-584): 2.8.2 has none. `/feature` is set up; brokers are not compared with finalized features
+//!   that some other release may have written there (`admin::features` can delete them);
 //! - **delegation tokens**: expiry is not scheduled, the broker has none;
 //! - the controller's **metrics**.
 

@@ -1,6 +1,7 @@
 //! From a frame to a handler and back.
 
 use super::admin::AdminContext;
+use super::throttle::{Measured, client_of};
 use super::{client, table};
 use crate::admin::Admin;
 use crate::admin::log_dirs::{LogDir, LogOnDisk};
@@ -15,6 +16,7 @@ use crate::network::{ConnectionInfo, Dispatch, Outcome, Service};
 use crate::protocol::{
     ApiKey, ApiRequest, Frame, Message, Reader, RequestHeader, decode_request_header, encode_response,
 };
+use crate::quota::client::ClientQuotas;
 use crate::replication::fetch_session::FetchSessions;
 use crate::replication::{ReplicaManager, drain};
 use crate::storage::LogManager;
@@ -42,6 +44,8 @@ pub struct Broker {
     pub metadata: Arc<MetadataCache>,
     /// The partitions.
     pub replicas: Arc<ReplicaManager>,
+    /// What clients may take.
+    pub quotas: ClientQuotas,
     /// Fetch sessions.
     pub sessions: FetchSessions,
     /// Finalized features of the cluster.
@@ -79,12 +83,14 @@ pub struct Call {
 
 impl Broker {
     /// What the handlers of administration need.
-    pub fn admin_context(&self, call: &Call) -> AdminContext<'_> {
+    pub fn admin_context<'a>(&'a self, call: &'a Call) -> AdminContext<'a> {
         AdminContext {
             admin: &self.admin,
             metadata: &self.metadata,
             is_controller: self.metadata.current().controller_id == Some(self.id),
+            quotas: &self.quotas,
             version: call.version,
+            client: client_of(&call.client_id),
         }
     }
 
@@ -99,7 +105,14 @@ impl Broker {
                     topic_partition: partition.name.clone(),
                     size_bytes: log.size_bytes() as i64,
                     offset_lag: (high_watermark - log.log_end_offset()).max(0),
-                    is_future: log.is_future(),
+                    is_future: false,
+                });
+                let Some(future) = state.future_log() else { return };
+                logs.entry(Arc::clone(future.log_dir())).or_default().push(LogOnDisk {
+                    topic_partition: partition.name.clone(),
+                    size_bytes: future.size_bytes() as i64,
+                    offset_lag: log.log_end_offset() - future.log_end_offset(),
+                    is_future: true,
                 });
             });
         }
@@ -206,6 +219,7 @@ impl Dispatcher {
 
 impl Service for Dispatcher {
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Dispatch {
+        let size_bytes = frame.len();
         let guess = frame.first_chunk::<2>().map_or(-1, |head| i16::from_be_bytes(*head));
         let mut body = Reader::new(frame);
         let (header, api) = match decode_request_header(&mut body) {
@@ -230,7 +244,11 @@ impl Service for Dispatcher {
             }
             return call.unreadable(format_args!("unsupported version {}", call.version));
         }
-        (entry.handle)(&self.broker, call, &mut body)
+        let Some(measured) = Measured::begin(&self.broker, &call, &body, size_bytes) else {
+            return (entry.handle)(&self.broker, call, &mut body);
+        };
+        let dispatched = (entry.handle)(&self.broker, call, &mut body);
+        measured.end(&self.broker, dispatched)
     }
 
     fn start_worker(&self) {

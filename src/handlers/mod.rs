@@ -11,5 +11,6 @@ pub mod groups;
 pub mod inter_broker;
 pub mod operations;
 pub mod table;
+pub mod throttle;
 
 pub use dispatch::{Broker, Call, Dispatcher};

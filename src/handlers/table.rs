@@ -72,6 +72,9 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::TxnOffsetCommit, 3, |b, c, r| dispatch_with(b, c, r, groups::txn_offset_commit::handle)),
     administration!(DescribeConfigs, 4, describe_configs),
     administration!(AlterConfigs, 2, alter_configs),
+    api(ApiKey::AlterReplicaLogDirs, 2, |b, c, r| {
+        answer_later(b, c, r, |b, _, q| admin::alter_replica_log_dirs::handle(b, q))
+    }),
     api(ApiKey::DescribeLogDirs, 2, |b, c, r| {
         answer(b, c, r, |b, _, q| admin::describe_log_dirs::handle(b.log_dirs(), &q))
     }),
@@ -91,6 +94,9 @@ pub const TABLE: &[Api] = &[
     administration!(DescribeClientQuotas, 1, describe_client_quotas),
     administration!(AlterClientQuotas, 1, alter_client_quotas),
     api(ApiKey::AlterIsr, 0, |b, c, r| answer_later(b, c, r, |b, _, q| inter_broker::alter_isr::apply(b, q))),
+    api(ApiKey::UpdateFeatures, 0, |b, c, r| {
+        answer_later(b, c, r, |b, _, q| admin::update_features::handle(b, q))
+    }),
     api(ApiKey::DescribeCluster, 0, |b, c, r| answer(b, c, r, client::describe_cluster::handle)),
     api(ApiKey::DescribeProducers, 0, |b, c, r| answer(b, c, r, client::describe_producers::handle)),
 ];

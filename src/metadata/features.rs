@@ -8,7 +8,8 @@ use arc_swap::ArcSwapOption;
 use log::{error, warn};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 const TARGET: &str = "kafka.server.FinalizedFeatureChangeListener";
 const RETRY: Duration = Duration::from_millis(500);
@@ -26,6 +27,7 @@ pub struct Finalized {
 #[derive(Debug, Default)]
 pub struct FinalizedFeatures {
     current: ArcSwapOption<Finalized>,
+    changed: Notify,
 }
 
 impl FinalizedFeatures {
@@ -63,6 +65,23 @@ impl FinalizedFeatures {
             Some((Ok(_), _)) | None => None,
         };
         self.current.store(current);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the node is known as of this version, or a later one. False if it is not at the deadline.
+    pub async fn wait_for(&self, epoch: i64, deadline: Instant) -> bool {
+        let known = async {
+            loop {
+                let mut changed = std::pin::pin!(self.changed.notified());
+                // Before the look, so that nothing is missed.
+                changed.as_mut().enable();
+                if self.current().is_some_and(|current| current.epoch >= epoch) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout_at(deadline.into(), known).await.is_ok()
     }
 }
 

@@ -74,6 +74,8 @@ pub struct Connection<S> {
     idle_ms_max: i64,
     last_active_ms: i64,
     idle_timer: Option<Pin<Box<Sleep>>>,
+    /// The client exceeded a quota: until then nothing is read.
+    muted: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: Service> Connection<S> {
@@ -97,6 +99,7 @@ impl<S: Service> Connection<S> {
             idle_ms_max: settings.idle_ms_max,
             last_active_ms: clock::coarse_monotonic_ms(),
             idle_timer: None,
+            muted: None,
         }
     }
 
@@ -158,7 +161,7 @@ impl<S: Service> Connection<S> {
                 }
                 return Poll::Ready(self.ending.take().unwrap_or(End::PeerClosed));
             }
-            if !self.may_read() {
+            if !self.may_read() || self.is_muted(cx) {
                 return Poll::Pending;
             }
             if reads == READS_PER_TURN_MAX {
@@ -197,6 +200,11 @@ impl<S: Service> Connection<S> {
             match outcome {
                 Outcome::Reply(frame) => self.transmitter.push(frame),
                 Outcome::Nothing => {}
+                Outcome::Throttled(throttled) => {
+                    let (frame, ms) = *throttled;
+                    frame.into_iter().for_each(|frame| self.transmitter.push(frame));
+                    self.mute(ms);
+                }
                 Outcome::Close(reason) => {
                     // What came after it on this connection is not answered.
                     self.owed.clear();
@@ -204,6 +212,25 @@ impl<S: Service> Connection<S> {
                 }
             }
         }
+    }
+
+    /// Reads nothing for so long, or for as long as was said before.
+    fn mute(&mut self, ms: i64) {
+        let until = tokio::time::Instant::from_std(clock::deadline_after_ms(ms));
+        match &mut self.muted {
+            Some(timer) if timer.deadline() >= until => {}
+            Some(timer) => timer.as_mut().reset(until),
+            None => self.muted = Some(Box::pin(tokio::time::sleep_until(until))),
+        }
+    }
+
+    fn is_muted(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(timer) = &mut self.muted else { return false };
+        if timer.as_mut().poll(cx).is_pending() {
+            return true;
+        }
+        self.muted = None;
+        false
     }
 
     /// Reads what has arrived and dispatches it. Pending: nothing there.

@@ -18,6 +18,8 @@ pub enum Outcome {
     Reply(Frame),
     /// The request has no answer (`acks=0`).
     Nothing,
+    /// Send the answer, if there is one; then listen to the client no sooner than after so many milliseconds (KIP-219).
+    Throttled(Box<(Option<Frame>, i64)>),
     /// End the connection once everything before is sent; the reason goes into the log.
     Close(String),
 }

@@ -5,14 +5,15 @@
 //! partition is looked at once and then costs nothing. The same code serves a single request and a session
 //! that lives for days ([`super::fetch_session`]).
 
+mod look;
+
 use super::error::PartitionError;
-use super::partition::leader::FollowerFetch;
-use super::partition::{Due, Partition, PartitionState, Reader};
-use super::partition_machine::IsrChange;
+use super::partition::{Partition, Reader};
 use super::watch::{WatchId, Watcher};
-use crate::common::{BrokerId, LeaderEpoch, Offset};
-use crate::storage::{Log, LogPosition, LogRead, ReadError, ReadPlan};
+use crate::common::{BrokerId, LeaderEpoch, Offset, TopicPartition};
+use crate::storage::{LogPosition, LogRead, ReadPlan};
 use bytestring::ByteString;
+use look::{look_at, note_follower};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -36,8 +37,17 @@ pub struct PartitionRequest {
     pub log_start_offset: Offset,
 }
 
+/// Where a consumer is (KIP-392).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Location {
+    /// Its rack.
+    pub rack: ByteString,
+    /// The listener that it came through: replicas are offered only if they have it.
+    pub listener: String,
+}
+
 /// What holds for the whole request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FetchLimits {
     /// Answer as soon as this many bytes are there.
     pub bytes_min: usize,
@@ -49,6 +59,8 @@ pub struct FetchLimits {
     pub read_committed: bool,
     /// A replica that does not lead may answer, too (KIP-392).
     pub from_any_replica: bool,
+    /// Where the consumer is, if it may be sent to a replica that is near.
+    pub location: Option<Arc<Location>>,
 }
 
 /// What a partition answers.
@@ -70,6 +82,8 @@ pub struct PartitionAnswer {
     pub read: Option<LogRead>,
     /// The client's log is not a prefix of ours: the last epoch that both may share, and its end here.
     pub diverging: Option<(LeaderEpoch, Offset)>,
+    /// Read from this replica (KIP-392).
+    pub preferred_replica: Option<BrokerId>,
 }
 
 /// A refusal, or a partition that is not here.
@@ -90,6 +104,21 @@ pub trait PartitionSource: Send + Sync {
 
     /// True if the cluster has such a partition, wherever.
     fn is_known(&self, topic: &str, partition: i32) -> bool;
+
+    /// True if followers of the partition that are not in sync have got more than their share lately.
+    fn holds_back(&self, _: &TopicPartition) -> bool {
+        false
+    }
+
+    /// True if followers are to hear of a high watermark as soon as it moves.
+    fn tells_high_watermarks(&self) -> bool {
+        false
+    }
+
+    /// True if a live broker is in the rack, and can be reached as its consumer reaches this one.
+    fn is_near(&self, _: BrokerId, _: &Location) -> bool {
+        false
+    }
 }
 
 /// Where a partition stood when it was last looked at.
@@ -137,8 +166,15 @@ struct Member {
 
 enum Found {
     Nothing,
-    Data { plan: ReadPlan, bytes: usize },
+    Data {
+        plan: ReadPlan,
+        bytes: usize,
+    },
     Diverging(LeaderEpoch, Offset),
+    /// Data, but not for this follower at this moment.
+    HeldBack,
+    /// Another replica is nearer.
+    Elsewhere(BrokerId),
     Error(FetchError),
 }
 
@@ -207,6 +243,14 @@ impl FetchSet {
         member.unwatch(self.reader);
         self.due.retain(|due| *due != key);
         self.ready.retain(|ready| *ready != key);
+    }
+
+    /// An answer was not sent: what it told of a partition is still news.
+    pub fn untell(&mut self, topic: &ByteString, partition: i32) {
+        if let Some(&key) = self.by_name.get(&(topic.clone(), partition)) {
+            self.members[key as usize].told = UNKNOWN;
+            self.make_due(key);
+        }
     }
 
     /// Who reads.
@@ -291,15 +335,26 @@ impl FetchSet {
             let member = &self.members[*key as usize];
             match &member.found {
                 Found::Error(FetchError::Unknown) => unknown += 1,
-                Found::Error(_) | Found::Diverging(..) => return true,
+                Found::Error(_) | Found::Diverging(..) | Found::Elsewhere(_) => return true,
                 Found::Data { bytes: there, .. } => bytes += (*there).min(member.request.bytes_max),
-                Found::Nothing => {}
+                Found::Nothing | Found::HeldBack if self.is_urgent(member) => return true,
+                Found::Nothing | Found::HeldBack => {}
             }
             if bytes >= limits.bytes_min {
                 return true;
             }
         }
         bytes >= limits.bytes_min || unknown == self.members.len()
+    }
+
+    /// A follower hears at once that records were deleted, as whoever deleted them waits for it; and what is committed,
+    /// if consumers read from it.
+    fn is_urgent(&self, member: &Member) -> bool {
+        let (now, told) = (&member.standing, &member.told);
+        self.reader != Reader::Consumer
+            && told.log_start_offset >= 0
+            && (now.log_start_offset > told.log_start_offset
+                || (now.high_watermark > told.high_watermark && self.source.tells_high_watermarks()))
     }
 
     /// Reads, and answers with every partition (`all`), or with those that have news. First those that were answered
@@ -327,6 +382,7 @@ impl FetchSet {
             let has_news = answer.error.is_some()
                 || answer.read.is_some()
                 || answer.diverging.is_some()
+                || answer.preferred_replica.is_some()
                 || member.standing.is_news_after(&member.told);
             member.listed = false;
             if all || has_news {
@@ -390,10 +446,11 @@ impl Member {
     /// False if the partition has no log any more.
     fn look_into(&mut self, partition: &Partition, looker: &Looker<'_>, key: u32) -> bool {
         let (request, hint, known) = (&self.request, self.hint, self.watch);
+        let held_back = looker.reader != Reader::Consumer && looker.source.holds_back(&partition.name);
         let looked = partition.with_due(|state, due| {
             state.log.as_ref()?;
             let watch = state.watch(looker.reader, known, looker.watcher, key);
-            let looked = look_at(state, request, hint, looker);
+            let looked = look_at(state, request, hint, looker, held_back);
             let wanted = match (&looked, looker.reader) {
                 (Ok((_, Found::Diverging(..), _)) | Err(_), _) | (_, Reader::Consumer) => None,
                 (Ok(_), Reader::Follower(id)) => Some(note_follower(state, due, request, hint, id)),
@@ -429,7 +486,8 @@ impl Member {
 
     fn read(&mut self, left: &mut usize, one_batch: &mut bool) -> PartitionAnswer {
         match std::mem::replace(&mut self.found, Found::Nothing) {
-            Found::Nothing => self.blank(None),
+            Found::Nothing | Found::HeldBack => self.blank(None),
+            Found::Elsewhere(id) => PartitionAnswer { preferred_replica: Some(id), ..self.blank(None) },
             Found::Error(error) => self.blank(Some(error)),
             Found::Diverging(epoch, end_offset) => {
                 PartitionAnswer { diverging: Some((epoch, end_offset)), ..self.blank(None) }
@@ -468,91 +526,10 @@ impl Member {
             log_start_offset: standing.log_start_offset,
             read: None,
             diverging: None,
+            preferred_replica: None,
         }
     }
 }
 
-type Looked = Result<(Standing, Found, Option<LogPosition>), PartitionError>;
-
-fn look_at(
-    state: &mut PartitionState,
-    request: &PartitionRequest,
-    hint: Option<LogPosition>,
-    looker: &Looker<'_>,
-) -> Looked {
-    let limits = looker.limits;
-    if limits.from_any_replica {
-        state.check_epoch(request.current_leader_epoch)?;
-    } else {
-        state.check_leader(request.current_leader_epoch)?;
-    }
-    let log = state.log.as_mut().ok_or(PartitionError::StorageFailed)?;
-    let high_watermark = state.machine.high_watermark();
-    let stable = log.last_stable_offset(high_watermark);
-    let standing = Standing {
-        high_watermark: high_watermark.offset,
-        last_stable_offset: stable.offset,
-        log_start_offset: log.log_start_offset(),
-    };
-    let offset = request.fetch_offset;
-    if let Some((epoch, end_offset)) = divergence(log, request)? {
-        return Ok((standing, Found::Diverging(epoch, end_offset), hint));
-    }
-    if offset < standing.log_start_offset || offset > log.log_end().offset {
-        return Err(out_of_range(log, offset));
-    }
-    let upper = match looker.reader {
-        Reader::Follower(_) => log.log_end(),
-        Reader::Consumer if limits.read_committed => stable,
-        Reader::Consumer => high_watermark,
-    };
-    if offset >= upper.offset {
-        let hint = (offset == upper.offset).then_some(upper).or(hint);
-        return Ok((standing, Found::Nothing, hint));
-    }
-    let mut plan = log.plan_read(offset, upper).map_err(PartitionError::Read)?.with_hint(hint);
-    if limits.read_committed {
-        plan = plan.with_aborted_transactions();
-    }
-    // Without an exact place the bytes are not known: more than any minimum then, as Kafka answers at once
-    // when the offset is not in the last segment.
-    let bytes = hint.filter(|h| h.offset == offset).and_then(|h| h.bytes_until(&upper));
-    Ok((standing, Found::Data { plan, bytes: bytes.map_or(usize::MAX / 2, |b| b as usize) }, hint))
-}
-
-/// A follower that asks for an offset has everything before it.
-fn note_follower(
-    state: &mut PartitionState,
-    due: &mut Due,
-    request: &PartitionRequest,
-    hint: Option<LogPosition>,
-    replica_id: BrokerId,
-) -> Result<Option<(IsrChange, String)>, PartitionError> {
-    let offset = request.fetch_offset;
-    let log_end = state.log.as_ref().map(Log::log_end).filter(|end| end.offset == offset);
-    let known = log_end.or(hint.filter(|hint| hint.offset == offset));
-    let log_end = known.unwrap_or_else(|| LogPosition::of_offset(offset));
-    state.follower_fetched(&FollowerFetch { replica_id, log_end, log_start: request.log_start_offset }, due)
-}
-
-fn out_of_range(log: &Log, offset: Offset) -> PartitionError {
-    let (log_start_offset, log_end_offset) = (log.log_start_offset(), log.log_end_offset());
-    PartitionError::Read(ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset })
-}
-
-/// Where the client must cut its log. Source of the rules: Kafka 2.8.2 `Partition.readRecords`.
-fn divergence(
-    log: &Log,
-    request: &PartitionRequest,
-) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
-    let offset = request.fetch_offset;
-    if request.last_fetched_epoch < 0 {
-        return Ok(None);
-    }
-    let known = log.end_offset_for_epoch(request.last_fetched_epoch);
-    let Some((epoch, end_offset)) = known.filter(|_| offset >= log.log_start_offset()) else {
-        return Err(out_of_range(log, offset));
-    };
-    let diverges = epoch < request.last_fetched_epoch || end_offset < offset;
-    Ok(diverges.then_some((epoch, end_offset)))
-}
+#[cfg(test)]
+mod tests;

@@ -165,6 +165,24 @@ impl FetchSessions {
         Ok(Some(session))
     }
 
+    /// An answer was not sent: a session that began with it is gone (`is_new`), another one tells the same again.
+    pub fn take_back<'a>(
+        &self,
+        session_id: i32,
+        is_new: bool,
+        told: impl Iterator<Item = (&'a ByteString, i32)>,
+    ) {
+        let mut entries = self.lock();
+        if is_new {
+            entries.remove(&session_id);
+            return;
+        }
+        let Some(session) = entries.get(&session_id).map(|entry| Arc::clone(&entry.session)) else { return };
+        drop(entries);
+        let mut session = session.lock().expect("no panic while a session is locked");
+        told.for_each(|(topic, partition)| session.set.untell(topic, partition));
+    }
+
     /// An id for a new session, if there is room or can be made.
     fn free_slot(&self, partitions: usize, privileged: bool) -> Option<i32> {
         let mut entries = self.lock();
@@ -261,7 +279,7 @@ impl FetchWait {
     }
 
     fn finish(&mut self) -> Fetched {
-        let limits = self.limits;
+        let limits = self.limits.clone();
         let answers = match &mut self.target {
             Target::Alone(set) => Some(set.answer(&limits, true)),
             Target::Session { session, full, next_epoch } => {
@@ -278,7 +296,7 @@ impl Future for FetchWait {
     type Output = Fetched;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fetched> {
-        let limits = self.limits;
+        let limits = self.limits.clone();
         if self.wait_ms_max <= 0 {
             self.with_set(|set| set.look_once(&limits));
             return Poll::Ready(self.finish());

@@ -5,6 +5,7 @@
 //! what is appended meanwhile waits for the next one (group commit).
 
 mod follower;
+pub mod future;
 pub mod leader;
 mod state;
 
@@ -20,11 +21,13 @@ use crate::record::batch::PreparedBatch;
 use crate::record::validator::{Origin, RequestFormat, ValidationRules};
 use crate::storage::{AppendOrigin, FlushJob, LeaderAppend, Log, LogPosition, StorageError};
 use arc_swap::ArcSwap;
+use future::Moving;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
+use tokio::sync::Notify;
 
 /// What a produce request wants to be true before it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,6 +135,8 @@ pub struct PartitionState {
     pub machine: PartitionMachine,
     /// The log; none once its directory failed.
     pub log: Option<Log>,
+    /// The copy that moves to another directory.
+    future: Option<Box<Moving>>,
     /// The topic's id, zero if unknown.
     pub topic_id: Uuid,
     /// End of what may be acknowledged: the log end, or the flushed end while a required flush runs.
@@ -143,6 +148,10 @@ pub struct PartitionState {
     watches: Watches,
     /// Of followers, who read all there is.
     follower_watches: Watches,
+    /// Followers hear of what is committed as soon as it is.
+    tells_followers: bool,
+    /// Wakes those who wait for followers to delete records; none before the first.
+    deleters: Option<Arc<Notify>>,
 }
 
 /// Answers and wake-ups that are due once the mutex is released.
@@ -150,6 +159,7 @@ pub struct PartitionState {
 pub(super) struct Due {
     answers: Vec<(Arc<Ticket>, usize, AppendResult)>,
     wake: Vec<Waker>,
+    deleters: Option<Arc<Notify>>,
 }
 
 impl Due {
@@ -159,6 +169,9 @@ impl Due {
         }
         for waker in self.wake {
             waker.wake();
+        }
+        if let Some(deleters) = self.deleters {
+            deleters.notify_waiters();
         }
     }
 }
@@ -234,6 +247,7 @@ impl Partition {
         let state = PartitionState {
             machine,
             log: Some(log),
+            future: None,
             topic_id: Uuid::ZERO,
             local_end: end,
             flush_running: false,
@@ -241,6 +255,8 @@ impl Partition {
             min_in_sync_replicas: settings.min_in_sync_replicas,
             watches: Watches::default(),
             follower_watches: Watches::default(),
+            tells_followers: context.reads_near,
+            deleters: None,
         };
         let (settings, state) = (ArcSwap::from_pointee(settings), Mutex::new(state));
         Arc::new(Partition { name, settings, inbox: Mutex::default(), state, context })

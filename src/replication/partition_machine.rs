@@ -123,6 +123,8 @@ pub struct FollowerFetched {
     pub committed: bool,
     /// The follower belongs into the ISR now.
     pub isr_change: Option<IsrChange>,
+    /// The follower's log begins elsewhere than at its last fetch.
+    pub start_moved: bool,
 }
 
 /// Where a leader's log ends, at a moment.
@@ -283,10 +285,11 @@ impl PartitionMachine {
         let now_ms = ends.now_ms;
         let replica = self.remote.iter_mut().find(|replica| replica.id == id)?;
         let has_moved = replica.log_end_offset() != log_end.offset;
+        let start_moved = replica.log_start != log_start;
         replica.fetched(log_end, log_start, ends.log_end, now_ms);
         let isr_change = self.expansion(id, log_end.offset);
         let committed = has_moved && self.advance(ends.local_end, now_ms);
-        Some(FollowerFetched { committed, isr_change })
+        Some(FollowerFetched { committed, isr_change, start_moved })
     }
 
     /// The ISR with `id`, if that is due: it has all that is committed, and all that the leader began with.
@@ -361,6 +364,26 @@ impl PartitionMachine {
     pub fn low_watermark(&self, log_start: Offset, is_alive: impl Fn(BrokerId) -> bool) -> Offset {
         let followers = self.remote.iter().filter(|replica| is_alive(replica.id));
         followers.map(|replica| replica.log_start).fold(log_start, Offset::min)
+    }
+
+    /// The replica that a consumer at `offset` had better read from (KIP-392, `RackAwareReplicaSelector`): of those that
+    /// are near and have the offset, the one that is the most caught up. None if the leader is as near, or nobody is.
+    pub fn preferred_replica(&self, offset: Offset, is_near: impl Fn(BrokerId) -> bool) -> Option<BrokerId> {
+        if self.role != Role::Leader || is_near(self.local_id) {
+            return None;
+        }
+        let has = |replica: &&RemoteReplica| {
+            replica.log_end_offset() >= offset && (0..=offset).contains(&replica.log_start)
+        };
+        let candidates = self.remote.iter().filter(has).filter(|replica| is_near(replica.id));
+        candidates.max_by_key(|r| (r.log_end_offset(), r.caught_up_ms, r.id)).map(|replica| replica.id)
+    }
+
+    /// The log was replaced by a copy of itself: offsets stay, segments and positions mean nothing any more.
+    pub fn forget_places(&mut self) {
+        let without = |position: LogPosition| LogPosition::of_offset(position.offset);
+        self.high_watermark = without(self.high_watermark);
+        self.remote.iter_mut().for_each(|replica| replica.log_end = replica.log_end.map(without));
     }
 
     /// True if others replicate this partition.

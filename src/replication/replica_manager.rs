@@ -1,19 +1,24 @@
 //! The partitions of this broker: assigned by the controller, found by the handlers.
 
+mod moves;
+mod settings;
+
+pub use moves::MoveError;
+use settings::append_settings;
+pub use settings::log_config;
+
 use super::coordination::PartitionListener;
 use super::error::PartitionError;
-use super::fetch::PartitionSource;
+use super::fetch::{Location, PartitionSource};
 use super::fetcher::{Fetchers, Follow};
-use super::partition::{AppendSettings, Partition};
+use super::mover::Mover;
+use super::partition::Partition;
 use super::partition_machine::{Decision, IsrChange, LeadershipState};
-use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, TopicPartition, Uuid};
-use crate::config::{TimestampType, TopicConfig};
+use crate::common::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, TopicPartition, Uuid, clock};
+use crate::config::TopicConfig;
 use crate::metadata::MetadataCache;
 use crate::quota::replication::ReplicationQuota;
-use crate::record::batch;
-use crate::record::compression::Limits;
-use crate::record::validator::{Origin, RequestFormat, ValidationRules};
-use crate::storage::{CreateError, Log, LogConfig, LogManager, StorageError};
+use crate::storage::{CreateError, Log, LogManager, LogState, StorageError};
 use bytestring::ByteString;
 use log::{error, info, warn};
 use std::collections::HashMap;
@@ -40,6 +45,8 @@ pub struct ReplicaContext {
     pub run_blocking: RunBlocking,
     /// `replica.lag.time.max.ms`
     pub replica_lag_ms_max: i64,
+    /// Consumers read from followers, too (KIP-392): these hear of a high watermark as soon as it moves.
+    pub reads_near: bool,
     /// Failed directories, on their way to whoever takes them offline.
     pub failures: mpsc::UnboundedSender<StorageError>,
     /// Changes of ISRs, on their way to whoever writes them.
@@ -132,6 +139,8 @@ pub struct ReplicationQuotas {
     pub leader: Arc<ReplicationQuota>,
     /// For what throttled replicas that are not in sync fetch.
     pub follower: Arc<ReplicationQuota>,
+    /// For what is copied between directories, whatever it is.
+    pub moves: Arc<ReplicationQuota>,
 }
 
 /// See the module.
@@ -149,6 +158,8 @@ pub struct ReplicaManager {
     pub quotas: ReplicationQuotas,
     /// None in a process that copies nothing.
     fetchers: OnceLock<Fetchers>,
+    /// None in a process that moves nothing.
+    mover: OnceLock<Mover>,
     /// Recovery points are collected and written by one at a time: older ones must not overwrite newer ones.
     checkpointing: Mutex<()>,
 }
@@ -172,6 +183,7 @@ impl ReplicaManager {
             listeners: RwLock::default(),
             quotas: ReplicationQuotas::default(),
             fetchers: OnceLock::new(),
+            mover: OnceLock::new(),
             checkpointing: Mutex::new(()),
         }
     }
@@ -203,10 +215,24 @@ impl ReplicaManager {
     /// Writes the recovery points of all logs. Blocks on the disk.
     pub fn write_recovery_points(&self) {
         let _one_at_a_time = self.checkpointing.lock().expect("no panic while recovery points are written");
-        let state =
-            |partition: Arc<Partition>| partition.with_state(|state| state.log.as_ref().map(Log::state));
-        let states: Vec<_> = self.all().into_iter().filter_map(state).collect();
+        let states = self.log_states();
         if let Err(failure) = self.logs.write_recovery_points(&states) {
+            self.context.storage_failed(&failure);
+        }
+    }
+
+    /// What checkpoints need of all logs, those included that move to another directory.
+    pub fn log_states(&self) -> Vec<LogState> {
+        let mut states = Vec::new();
+        for partition in self.all() {
+            partition.with_state(|state| states.extend(state.logs().map(Log::state)));
+        }
+        states
+    }
+
+    /// Writes the log starts of all logs. Blocks on the disk.
+    pub fn write_log_starts(&self) {
+        if let Err(failure) = self.logs.write_log_starts(&self.log_states()) {
             self.context.storage_failed(&failure);
         }
     }
@@ -370,6 +396,8 @@ impl ReplicaManager {
             slots.resize(index + 1, None);
         }
         slots[index] = Some(Arc::clone(&partition));
+        drop(topics);
+        self.resume_move(&partition);
         Ok(partition)
     }
 
@@ -395,6 +423,7 @@ impl ReplicaManager {
             return Ok(());
         }
         let log = partition.take_log(&PartitionError::NotLeader).ok_or(StopError::StorageFailed)?;
+        self.drop_future(&partition);
         self.forget(&stop.name);
         self.tell(&stop.name, |listener| listener.stopped(stop.name.partition));
         self.logs.delete(log).map_err(|failure| self.stop_failed(&failure))
@@ -423,9 +452,10 @@ impl ReplicaManager {
         let log_config = Arc::new(log_config(config));
         for partition in partitions {
             partition.set_settings(append_settings(&partition.name, config, self.context.zstd_allowed));
-            let updated = partition.with_state(|state| match state.log.as_mut() {
-                Some(log) => log.update_config(Arc::clone(&log_config)),
-                None => Ok(()),
+            let updated = partition.with_state(|state| {
+                let update = |log: &mut Log| log.update_config(Arc::clone(&log_config));
+                state.future_log_mut().map_or(Ok(()), update)?;
+                state.log.as_mut().map_or(Ok(()), update)
             });
             if let Err(failure) = updated {
                 self.context.storage_failed(&failure);
@@ -441,12 +471,17 @@ impl ReplicaManager {
                 Some(log) => **log.log_dir() == *directory,
                 None => false,
             });
-            if there {
-                drop(partition.take_log(&PartitionError::StorageFailed));
-                self.stop_following_one(&partition.name);
-                self.tell(&partition.name, |listener| listener.stopped(partition.name.partition));
-                failed.push(partition.name.clone());
+            if !there {
+                if partition.moves_to().is_some_and(|to| *to == *directory) {
+                    drop(partition.take_future());
+                }
+                continue;
             }
+            drop(partition.take_log(&PartitionError::StorageFailed));
+            self.leave_future(&partition, directory);
+            self.stop_following_one(&partition.name);
+            self.tell(&partition.name, |listener| listener.stopped(partition.name.partition));
+            failed.push(partition.name.clone());
         }
         if !failed.is_empty() {
             warn!(target: "kafka.server.ReplicaManager", "[ReplicaManager broker={}] Broker {} stopped serving {} partitions because they are in the failed log directory {}.",
@@ -472,7 +507,10 @@ impl ReplicaManager {
     /// Takes every log out, for the end of the broker.
     pub fn close(&self) -> Vec<Log> {
         let all = self.all();
-        all.iter().filter_map(|partition| partition.take_log(&PartitionError::NotLeader)).collect()
+        let both = all
+            .iter()
+            .flat_map(|partition| [partition.take_log(&PartitionError::NotLeader), partition.take_future()]);
+        both.flatten().collect()
     }
 
     /// Where failures of directories are reported.
@@ -501,63 +539,19 @@ impl PartitionSource for ClusterPartitions {
     fn is_known(&self, topic: &str, partition: i32) -> bool {
         self.cluster.current().partition(topic, partition).is_some()
     }
-}
 
-/// What a log takes from its topic's settings.
-pub fn log_config(config: &TopicConfig) -> LogConfig {
-    LogConfig {
-        segment_bytes: config.segment_bytes.max(0) as u32,
-        segment_ms: config.segment_ms,
-        segment_jitter_ms: config.segment_jitter_ms,
-        segment_index_bytes: config.segment_index_bytes.max(0) as u32,
-        index_interval_bytes: config.index_interval_bytes.max(0) as u32,
-        retention_ms: config.retention_ms,
-        retention_bytes: config.retention_bytes,
-        flush_messages: config.flush_messages,
-        flush_ms: config.flush_ms,
-        file_delete_delay_ms: config.file_delete_delay_ms,
-        delete: config.cleanup_policy.delete,
-        compact: config.cleanup_policy.compact,
-        max_compaction_lag_ms: config.max_compaction_lag_ms,
-        min_compaction_lag_ms: config.min_compaction_lag_ms,
-        min_cleanable_dirty_ratio: config.min_cleanable_dirty_ratio,
-        delete_retention_ms: config.delete_retention_ms,
-        max_message_bytes: config.max_message_bytes.max(0) as u32,
-        preallocate: config.preallocate,
-        message_format_magic: config.message_format_version.message_format_magic(),
-        overridden: describe_overrides(config),
+    fn holds_back(&self, name: &TopicPartition) -> bool {
+        let quota = &self.hosted.quotas.leader;
+        quota.is_throttled(name) && quota.is_exceeded(clock::monotonic_ms())
     }
-}
 
-/// The topic's own settings in the order and form of Kafka's `ConfigUtils.configMapToRedactedString`.
-fn describe_overrides(config: &TopicConfig) -> String {
-    let is_string =
-        |name: &str| ["compression.type", "message.format.version", "message.timestamp.type"].contains(&name);
-    let entries = config.overrides.iter().map(|(name, value)| match is_string(name) {
-        true => format!("{name}=\"{value}\""),
-        false => format!("{name}={value}"),
-    });
-    format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
-}
+    fn tells_high_watermarks(&self) -> bool {
+        self.hosted.context.reads_near
+    }
 
-fn append_settings(name: &TopicPartition, config: &TopicConfig, zstd_allowed: bool) -> AppendSettings {
-    let timestamp_type = match config.message_timestamp_type {
-        TimestampType::CreateTime => batch::TimestampType::CreateTime,
-        TimestampType::LogAppendTime => batch::TimestampType::LogAppendTime,
-    };
-    let rules = ValidationRules {
-        topic_partition: name.clone(),
-        request_format: RequestFormat::OneBatch,
-        origin: Origin::Client,
-        target_magic: config.message_format_version.message_format_magic(),
-        target_compression: batch::Compression::from_name(config.compression_type.name()),
-        zstd_allowed,
-        timestamp_type,
-        max_timestamp_difference_ms: config.message_timestamp_difference_max_ms,
-        max_message_bytes: config.max_message_bytes.max(0) as usize,
-        compacted: config.cleanup_policy.compact,
-        limits: Limits::default(),
-    };
-    let min_in_sync_replicas = config.min_insync_replicas.max(1) as usize;
-    AppendSettings::new(&rules, min_in_sync_replicas, config.message_downconversion_enable)
+    fn is_near(&self, id: BrokerId, location: &Location) -> bool {
+        let cluster = self.cluster.current();
+        let Some(broker) = cluster.brokers.get(&id) else { return false };
+        broker.rack.as_ref() == Some(&location.rack) && broker.endpoint(&location.listener).is_some()
+    }
 }

@@ -40,6 +40,7 @@ pub fn replicas(
         zstd_allowed: true,
         run_blocking: on_threads_of(tokio::runtime::Handle::current()),
         replica_lag_ms_max: LONG_MS,
+        reads_near: config.reads_near(),
         failures: mpsc::unbounded_channel().0,
         isr_changes,
     };

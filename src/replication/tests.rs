@@ -79,6 +79,7 @@ const LIMITS: FetchLimits = FetchLimits {
     one_batch_at_least: true,
     read_committed: false,
     from_any_replica: false,
+    location: None,
 };
 
 fn name(partition: i32) -> TopicPartition {

@@ -101,6 +101,7 @@ async fn close_logs(logs: Arc<LogManager>, replicas: Option<Arc<ReplicaManager>>
         info!(target: LOG_MANAGER, "Shutting down.");
         if let Some(replicas) = &replicas {
             replicas.stop_following();
+            replicas.stop_moving();
         }
         let marks = replicas.as_ref().map(|replicas| replicas.high_watermarks());
         let claimed = replicas.map(|replicas| replicas.close());

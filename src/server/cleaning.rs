@@ -3,6 +3,7 @@
 use crate::common::TopicPartition;
 use crate::config::BrokerConfig;
 use crate::replication::ReplicaManager;
+use crate::replication::partition::PartitionState;
 use crate::storage::cleaner::{Cleaner, CleanerConfig, ServedLogs};
 use crate::storage::{Log, LogManager, LogPosition, StorageError};
 use log::{error, info};
@@ -15,28 +16,28 @@ struct Served(Arc<ReplicaManager>);
 
 impl ServedLogs for Served {
     fn for_each(&self, visit: &mut dyn FnMut(&mut Log, LogPosition)) {
-        for partition in self.0.all() {
-            partition.with_state(|state| {
-                let high_watermark = state.machine.high_watermark();
-                if let Some(log) = state.log.as_mut() {
-                    visit(log, high_watermark);
-                }
-            });
-        }
+        self.0.all().iter().for_each(|partition| partition.with_state(|state| show(state, visit)));
     }
 
     fn with_log(&self, name: &TopicPartition, visit: &mut dyn FnMut(&mut Log, LogPosition)) {
         let Some(partition) = self.0.find(&name.topic, name.partition) else { return };
-        partition.with_state(|state| {
-            let high_watermark = state.machine.high_watermark();
-            if let Some(log) = state.log.as_mut() {
-                visit(log, high_watermark);
-            }
-        });
+        partition.with_state(|state| show(state, visit));
     }
 
     fn failed(&self, error: &StorageError) {
         self.0.report_failure(error);
+    }
+}
+
+/// A log that moves to another directory is left alone: what is compacted behind the copy would count as compacted
+/// there, too.
+fn show(state: &mut PartitionState, visit: &mut dyn FnMut(&mut Log, LogPosition)) {
+    if state.future_log().is_some() {
+        return;
+    }
+    let high_watermark = state.machine.high_watermark();
+    if let Some(log) = state.log.as_mut() {
+        visit(log, high_watermark);
     }
 }
 

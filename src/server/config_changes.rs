@@ -5,6 +5,7 @@
 //! What has no effect in this release is accepted, as by Kafka, and the log says so.
 
 use super::cleaning::Cleaning;
+use super::client_quotas;
 use crate::common::clock;
 use crate::config::{BrokerConfig, Scope};
 use crate::handlers::Broker;
@@ -81,8 +82,9 @@ async fn apply(broker: &Broker, limits: &ConnectionLimits, cleaning: &Arc<Cleani
                 error!(target: TARGET, "The log cleaner could not be reconfigured: {failed}");
             }
         }
-        "users" | "clients" | "ips" => {
-            info!(target: TARGET, "The change of {}/{name} is stored; quotas are not enforced in this release", change.entity_type);
+        "users" | "clients" => client_quotas::apply(broker, change).await,
+        "ips" => {
+            info!(target: TARGET, "The change of ips/{name} is stored; quotas of addresses are not enforced in this release");
         }
         other => info!(target: TARGET, "The change of {other}/{name} has no effect in this release"),
     }
@@ -117,6 +119,7 @@ pub async fn reload_broker(broker: &Broker, scope: Scope) {
             let rate = |key| broker.admin.replication_rate(key).unwrap_or(UNBOUNDED);
             broker.replicas.quotas.leader.set_rate(rate("leader.replication.throttled.rate"));
             broker.replicas.quotas.follower.set_rate(rate("follower.replication.throttled.rate"));
+            broker.replicas.quotas.moves.set_rate(rate("replica.alter.log.dirs.io.max.bytes.per.second"));
             let replicas = Arc::clone(&broker.replicas);
             let resized = move || replicas.set_replica_fetchers(config.num_replica_fetchers);
             if let Err(failed) = tokio::task::spawn_blocking(resized).await {

@@ -5,7 +5,7 @@ use super::cleaning::Cleaning;
 use crate::common::clock;
 use crate::config::BrokerConfig;
 use crate::replication::ReplicaManager;
-use crate::storage::{Log, LogManager, StorageError};
+use crate::storage::{LogManager, StorageError};
 use crate::zk::data::log_dir_event;
 use crate::zk::{ZkClient, notifications, paths};
 use log::{error, info, warn};
@@ -105,14 +105,6 @@ impl Keeper {
     fn report<T>(&self, result: Result<T, StorageError>) -> Option<T> {
         result.map_err(|failure| self.replicas.report_failure(&failure)).ok()
     }
-
-    fn states(&self) -> Vec<crate::storage::LogState> {
-        self.replicas
-            .all()
-            .iter()
-            .filter_map(|p| p.with_state(|state| state.log.as_ref().map(Log::state)))
-            .collect()
-    }
 }
 
 fn checkpoint_high_watermarks(keeper: &Keeper) {
@@ -124,7 +116,7 @@ fn checkpoint_recovery_points(keeper: &Keeper) {
 }
 
 fn checkpoint_log_starts(keeper: &Keeper) {
-    keeper.report(keeper.logs.write_log_starts(&keeper.states()));
+    keeper.replicas.write_log_starts();
 }
 
 fn apply_retention(keeper: &Keeper) {

@@ -4,6 +4,7 @@ mod alter_isr;
 pub mod broker;
 pub mod built;
 pub mod cleaning;
+pub mod client_quotas;
 pub mod command_line;
 pub mod config_changes;
 pub mod controlled_shutdown;

@@ -4,7 +4,7 @@ use super::built::Built;
 use super::log_levels::LEVELS;
 use super::startup::StartupError;
 use super::transport::ServerTransport;
-use super::{config_changes, coordinators, offsets_storage, session};
+use super::{client_quotas, config_changes, coordinators, offsets_storage, session};
 use crate::admin::Admin;
 use crate::common::{BrokerId, Offset, TopicPartition};
 use crate::config::{BrokerConfig, IbpVersion, Scope, SecurityProtocol, TopicConfig};
@@ -19,6 +19,7 @@ use crate::network::worker::Workers;
 use crate::quota::replication::ReplicationQuota;
 use crate::replication::fetch_session::FetchSessions;
 use crate::replication::fetcher::{FetcherContext, Fetchers};
+use crate::replication::mover::{Mover, MoverContext};
 use crate::replication::replica_manager::{
     ReplicaContext, ReplicationQuotas, TopicConfigs, WantedIsr, on_threads_of,
 };
@@ -34,6 +35,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -126,6 +128,7 @@ async fn build(
     let transport = Arc::new(ServerTransport::new(&config));
     let metadata = Arc::new(MetadataCache::default());
     replicas.follow_with(fetchers(&config, &metadata, &replicas));
+    replicas.move_with(mover(&config, &logs, &replicas));
     let partitions = ClusterPartitions { hosted: Arc::clone(&replicas), cluster: Arc::clone(&metadata) };
     let started = coordinators::start(zk, &config, &metadata, &replicas, offsets_storage.storage).await?;
     let broker = Arc::new(Broker {
@@ -135,6 +138,7 @@ async fn build(
         config: Arc::clone(&config),
         endpoints,
         metadata,
+        quotas: client_quotas::of(&config),
         sessions: fetch_sessions(&config, partitions),
         replicas,
         features: FinalizedFeatures::default(),
@@ -146,8 +150,7 @@ async fn build(
         controller: OnceLock::new(),
         background: Handle::current(),
     });
-    config_changes::reload_broker(&broker, Scope::Cluster).await;
-    config_changes::reload_broker(&broker, Scope::Broker).await;
+    read_settings(&broker).await;
     transport.connect(Arc::clone(&broker));
     started.markers.connect(Arc::clone(&broker));
     let controller_config = ControllerConfig::new(&broker.admin.config());
@@ -170,6 +173,13 @@ async fn build(
     })
 }
 
+/// What ZooKeeper says of this broker and its clients.
+async fn read_settings(broker: &Broker) {
+    config_changes::reload_broker(broker, Scope::Cluster).await;
+    config_changes::reload_broker(broker, Scope::Broker).await;
+    client_quotas::load(broker).await;
+}
+
 fn replica_manager(
     config: &BrokerConfig,
     logs: &Arc<LogManager>,
@@ -181,16 +191,20 @@ fn replica_manager(
         zstd_allowed: config.inter_broker_protocol_version >= IbpVersion::V2_1_IV0,
         run_blocking: on_threads_of(Handle::current()),
         replica_lag_ms_max: config.replica_lag_time_max_ms,
+        reads_near: config.reads_near(),
         failures,
         isr_changes,
     };
     let defaults = Arc::new(TopicConfig::defaults(config));
-    let quota = || {
-        let (windows, seconds) =
-            (config.replication_quota_window_num, config.replication_quota_window_size_seconds);
-        Arc::new(ReplicationQuota::new(windows, seconds))
-    };
-    let quotas = ReplicationQuotas { leader: quota(), follower: quota() };
+    let quota = |windows, seconds| Arc::new(ReplicationQuota::new(windows, seconds));
+    let (windows, seconds) =
+        (config.replication_quota_window_num, config.replication_quota_window_size_seconds);
+    let moves = quota(
+        config.alter_log_dirs_replication_quota_window_num,
+        config.alter_log_dirs_replication_quota_window_size_seconds,
+    );
+    let quotas =
+        ReplicationQuotas { leader: quota(windows, seconds), follower: quota(windows, seconds), moves };
     let replicas = ReplicaManager::new(context, Arc::clone(logs), defaults, high_watermarks);
     Arc::new(replicas.with_quotas(quotas))
 }
@@ -212,6 +226,26 @@ fn fetchers(
         metadata: Arc::clone(metadata),
         quota: Arc::clone(&replicas.quotas.follower),
         write_recovery_points: Box::new(write_recovery_points),
+    })
+}
+
+/// What copies logs to other directories.
+fn mover(config: &BrokerConfig, logs: &Arc<LogManager>, replicas: &Arc<ReplicaManager>) -> Mover {
+    let all = Arc::downgrade(replicas);
+    let write_checkpoints = move || {
+        if let Some(replicas) = all.upgrade() {
+            replicas.write_recovery_points();
+            replicas.write_log_starts();
+        }
+    };
+    let threads_max = config.num_replica_alter_log_dirs_threads;
+    Mover::new(MoverContext {
+        logs: Arc::clone(logs),
+        quota: Arc::clone(&replicas.quotas.moves),
+        threads_max: threads_max.map_or(config.log_dirs.len(), |count| count.max(1) as usize),
+        bytes_max: config.replica_fetch_max_bytes.max(1) as usize,
+        backoff: Duration::from_millis(config.replica_fetch_backoff_ms.max(1) as u64),
+        write_checkpoints: Box::new(write_checkpoints),
     })
 }
 

@@ -35,7 +35,7 @@ pub(crate) const CHECKPOINTS: [&str; 4] =
     [CLEANER_OFFSETS, LOG_START_OFFSETS, RECOVERY_POINTS, HIGH_WATERMARKS];
 
 /// Longest name that file systems take.
-const NAME_BYTES_MAX: usize = 255;
+pub(crate) const NAME_BYTES_MAX: usize = 255;
 const DELETE: &str = "-delete";
 const FUTURE: &str = "-future";
 /// KRaft's metadata log, which a ZooKeeper-mode broker passes over.

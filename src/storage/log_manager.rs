@@ -167,6 +167,11 @@ impl LogManager {
         Ok(())
     }
 
+    /// True if the name of a future log's directory is not too long.
+    pub fn can_have_future(&self, name: &TopicPartition) -> bool {
+        filename::future_dir_of(name).len() <= filename::NAME_BYTES_MAX
+    }
+
     /// Creates the future log of a partition in another directory.
     pub fn create_future(
         &self,
@@ -294,13 +299,19 @@ impl LogManager {
     }
 
     /// Puts a future log, which caught up, into the place of the current one; that is deleted. The future log
-    /// stays with the caller and is the current one from now on.
-    pub fn promote_future(&self, mut current: Log, future: &mut Log) -> Result<(), StorageError> {
+    /// stays with the caller and is the current one from now on, even if the other could not be deleted; an error before
+    /// that leaves it a future log.
+    pub fn promote_future(&self, current: &mut Log, future: &mut Log) -> Result<(), StorageError> {
         let name = future.topic_partition().clone();
         let renamed = future.dir.rename(&filename::dir_of(&name));
         renamed.map_err(|error| future.dir.fail("renaming dir", error))?;
         future.is_future = false;
         future.unsynced.log_dir = true;
+        // A flush of the other log that is still under way says nothing of this one.
+        future.truncations = current.truncations.wrapping_add(1);
+        // Last, before the other one loses its name: after a power failure there must be one with this name.
+        let synced = file::sync_path(&future.dir.log_dir);
+        synced.map_err(|error| future.dir.fail("syncing dir", error))?;
         {
             let mut registry = lock(&self.registry);
             if let Some(at) = registry.places.remove(&(name.clone(), Role::Future)) {
@@ -308,7 +319,7 @@ impl LogManager {
             }
         }
         self.move_cleaned(&name, current.log_dir(), future)?;
-        self.mark_for_deletion(&mut current)
+        self.mark_for_deletion(current)
     }
 
     /// Removes files and directories whose deletion is due at `now_ms`, off any lock. An error concerns the

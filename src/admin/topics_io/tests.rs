@@ -4,8 +4,13 @@ use crate::protocol::messages::create_partitions::CreatePartitionsTopic;
 use crate::protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreateableTopicConfig,
 };
+use crate::quota::client::MutationQuota;
 use crate::zk::memory::MemoryZooKeeper;
 use bytestring::ByteString;
+
+fn free() -> MutationQuota<'static> {
+    MutationQuota::unbounded()
+}
 
 fn topic(name: &'static str) -> CreatableTopic {
     let list = |partition_index, broker_ids| CreatableReplicaAssignment {
@@ -33,7 +38,8 @@ async fn a_topic_is_written_as_kafka_does() {
     let zk = MemoryZooKeeper::new();
     let admin = admin(zk.connect(), "");
     zk.take_log();
-    let created = admin.create_topic(&topic("tbs"), &cluster(&[1, 2, 3], &[]), false).await.expect("created");
+    let created =
+        admin.create_topic(&topic("tbs"), &cluster(&[1, 2, 3], &[]), false, &free()).await.expect("created");
     assert_eq!((created.partitions, created.replication_factor), (2, 2));
     let log: Vec<String> = zk.take_log().into_iter().filter(|line| !line.ends_with("null")).collect();
     let id = created.topic_id;
@@ -46,7 +52,7 @@ async fn a_topic_is_written_as_kafka_does() {
             ),
         ]
     );
-    let again = admin.create_topic(&topic("tbs"), &cluster(&[1, 2, 3], &[]), false).await;
+    let again = admin.create_topic(&topic("tbs"), &cluster(&[1, 2, 3], &[]), false, &free()).await;
     assert_eq!(again.expect_err("exists").code, ErrorCode::TopicAlreadyExists);
 }
 
@@ -54,10 +60,11 @@ async fn a_topic_is_written_as_kafka_does() {
 async fn validation_writes_nothing() {
     let zk = MemoryZooKeeper::new();
     let admin = admin(zk.connect(), "");
-    admin.create_topic(&topic("a.b"), &cluster(&[1], &[]), false).await.expect("created");
+    admin.create_topic(&topic("a.b"), &cluster(&[1], &[]), false, &free()).await.expect("created");
     zk.take_log();
-    admin.create_topic(&topic("t"), &cluster(&[1], &[]), true).await.expect("valid");
-    let alike = admin.create_topic(&topic("a_b"), &cluster(&[1], &[]), false).await.expect_err("collides");
+    admin.create_topic(&topic("t"), &cluster(&[1], &[]), true, &free()).await.expect("valid");
+    let alike =
+        admin.create_topic(&topic("a_b"), &cluster(&[1], &[]), false, &free()).await.expect_err("collides");
     assert_eq!(alike.code, ErrorCode::InvalidTopicException);
     let growth = CreatePartitionsTopic {
         name: ByteString::from_static("a.b"),
@@ -65,7 +72,7 @@ async fn validation_writes_nothing() {
         assignments: None,
         ..Default::default()
     };
-    assert_eq!(admin.create_partitions(&growth, &cluster(&[1, 2, 3], &[]), true).await, Ok(5));
+    assert_eq!(admin.create_partitions(&growth, &cluster(&[1, 2, 3], &[]), true, &free()).await, Ok(5));
     assert!(zk.take_log().is_empty());
 }
 
@@ -73,7 +80,8 @@ async fn validation_writes_nothing() {
 async fn without_topic_ids_before_2_8() {
     let zk = MemoryZooKeeper::new();
     let admin = admin(zk.connect(), "inter.broker.protocol.version=2.7\nlog.message.format.version=2.7");
-    let created = admin.create_topic(&topic("t"), &cluster(&[1], &[]), false).await.expect("created");
+    let created =
+        admin.create_topic(&topic("t"), &cluster(&[1], &[]), false, &free()).await.expect("created");
     assert!(created.topic_id.is_zero());
     assert!(!zk.dump("/brokers/topics").concat().contains("topic_id"));
 }
@@ -83,7 +91,7 @@ async fn partitions_are_added_and_topics_marked_for_deletion() {
     let zk = MemoryZooKeeper::new();
     let admin = admin(zk.connect(), "");
     let cluster = cluster(&[1, 2, 3], &[]);
-    admin.create_topic(&topic("t"), &cluster, false).await.expect("created");
+    admin.create_topic(&topic("t"), &cluster, false, &free()).await.expect("created");
     zk.take_log();
     let growth = CreatePartitionsTopic {
         name: ByteString::from_static("t"),
@@ -91,7 +99,7 @@ async fn partitions_are_added_and_topics_marked_for_deletion() {
         assignments: None,
         ..Default::default()
     };
-    assert_eq!(admin.create_partitions(&growth, &cluster, false).await, Ok(3));
+    assert_eq!(admin.create_partitions(&growth, &cluster, false, &free()).await, Ok(3));
     let log = zk.take_log();
     assert_eq!(log.len(), 1);
     assert!(
@@ -111,10 +119,10 @@ async fn topics_that_clients_ask_for() {
     let zk = MemoryZooKeeper::new();
     let admin = admin(zk.connect(), "num.partitions=2");
     let one = cluster(&[1], &["old"]);
-    assert_eq!(admin.auto_create("new", &one).await, ErrorCode::LeaderNotAvailable);
-    assert_eq!(admin.auto_create("new", &one).await, ErrorCode::LeaderNotAvailable);
-    assert_eq!(admin.auto_create("a b", &one).await, ErrorCode::InvalidTopicException);
-    let own = admin.auto_create(topic_name::GROUP_METADATA_TOPIC, &one).await;
+    assert_eq!(admin.auto_create("new", &one, &free()).await, ErrorCode::LeaderNotAvailable);
+    assert_eq!(admin.auto_create("new", &one, &free()).await, ErrorCode::LeaderNotAvailable);
+    assert_eq!(admin.auto_create("a b", &one, &free()).await, ErrorCode::InvalidTopicException);
+    let own = admin.auto_create(topic_name::GROUP_METADATA_TOPIC, &one, &free()).await;
     assert_eq!(own, ErrorCode::InvalidReplicationFactor);
     assert!(zk.dump("/config/topics").concat().contains("/config/topics/new"));
 }

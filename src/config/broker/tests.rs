@@ -22,6 +22,7 @@ fn java_line(text: &str) -> String {
 
 /// Names that fold into another field.
 const FOLDED: &[&str] = &[
+    "replica.selector.class",
     "node.id",
     "port",
     "host.name",
@@ -197,8 +198,8 @@ fn what_must_not_be_ignored_is_refused() {
 
 #[test]
 fn keys_without_effect_are_told() {
-    let (config, warnings) = read("num.io.threads=4\nquota.window.num=2\nfoo=1").expect("valid");
-    assert_eq!(config.keys_without_effect(), ["quota.window.num"]);
+    let (config, warnings) = read("num.io.threads=4\noffsets.commit.required.acks=1\nfoo=1").expect("valid");
+    assert_eq!(config.keys_without_effect(), ["offsets.commit.required.acks"]);
     assert_eq!(warnings.len(), 2);
 }
 

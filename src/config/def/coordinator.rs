@@ -95,25 +95,25 @@ keys! {
 keys! {
     /// Quotas.
     pub QUOTA {
-        "quota.producer.default": Long = "9223372036854775807", AtLeast(1), High, ReadOnly, Later =>
+        "quota.producer.default": Long = "9223372036854775807", AtLeast(1), High, ReadOnly, Now =>
             "Bytes per second that a producer without a quota of its own may write. Deprecated.";
-        "quota.consumer.default": Long = "9223372036854775807", AtLeast(1), High, ReadOnly, Later =>
+        "quota.consumer.default": Long = "9223372036854775807", AtLeast(1), High, ReadOnly, Now =>
             "Bytes per second that a consumer without a quota of its own may read. Deprecated.";
-        "quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Later =>
+        "quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Now =>
             "Samples kept for client quotas.";
         "replication.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Now =>
             "Samples kept for replication quotas.";
-        "alter.log.dirs.replication.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Later =>
+        "alter.log.dirs.replication.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Now =>
             "Samples kept for the quota of moves between log directories.";
-        "controller.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Later =>
+        "controller.quota.window.num": Int = "11", AtLeast(1), Low, ReadOnly, Now =>
             "Samples kept for the quota of topic changes.";
-        "quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Later =>
+        "quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Now =>
             "Time that a sample for client quotas covers.";
         "replication.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Now =>
             "Time that a sample for replication quotas covers.";
-        "alter.log.dirs.replication.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Later =>
+        "alter.log.dirs.replication.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Now =>
             "Time that a sample for moves between log directories covers.";
-        "controller.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Later =>
+        "controller.quota.window.size.seconds": Int = "1", AtLeast(1), Low, ReadOnly, Now =>
             "Time that a sample for topic changes covers.";
         "client.quota.callback.class": Class = null, Any, Low, ReadOnly, Refused =>
             "Java class that determines quotas.";

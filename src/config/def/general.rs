@@ -66,7 +66,7 @@ keys! {
             "Threads that serve connections.";
         "num.io.threads": Int = "8", AtLeast(1), High, ClusterWide, Now =>
             "Threads that do disk work which may block: cold reads, flushes, deletions.";
-        "num.replica.alter.log.dirs.threads": Int = null, Any, High, ReadOnly, Later =>
+        "num.replica.alter.log.dirs.threads": Int = null, Any, High, ReadOnly, Now =>
             "Threads that move replicas between log directories; unset, one per directory.";
         "background.threads": Int = "10", AtLeast(1), High, ClusterWide, Now =>
             "Threads for periodic work.";

@@ -2,6 +2,10 @@
 
 use super::prelude::*;
 
+/// What may choose a replica for a consumer: the leader always, or one in the consumer's rack.
+const REPLICA_SELECTORS: &[&str] =
+    &["org.apache.kafka.common.replica.LeaderSelector", crate::config::broker::RACK_AWARE_SELECTOR];
+
 keys! {
     /// Replication and controller.
     pub REPLICATION {
@@ -49,8 +53,8 @@ keys! {
             "Release whose requests brokers send each other; raise it when all brokers are upgraded.";
         "inter.broker.listener.name": String = null, Any, Medium, ReadOnly, Now =>
             "Listener through which brokers talk; unset, the one named as `security.inter.broker.protocol`.";
-        "replica.selector.class": String = null, Any, Medium, ReadOnly, Later =>
-            "Class that chooses the replica a consumer should read from; unset, the leader.";
+        "replica.selector.class": String = null, OneOf(REPLICA_SELECTORS), Medium, ReadOnly, Now =>
+            "How the replica is chosen that a consumer should read from: the leader, or one in its rack (KIP-392).";
         "controlled.shutdown.max.retries": Int = "3", Any, Medium, ReadOnly, Now =>
             "Attempts to hand over leaderships before shutting down without.";
         "controlled.shutdown.retry.backoff.ms": Long = "5000", Any, Medium, ReadOnly, Now =>

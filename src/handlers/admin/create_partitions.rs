@@ -4,12 +4,15 @@
 //! stands twice in the request gets one answer.
 
 use super::{AdminContext, has_leaders, outcome, wait_until};
-use crate::common::ErrorCode;
+use crate::common::{ErrorCode, clock};
 use crate::protocol::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopicResult,
 };
 use bytestring::ByteString;
 use std::collections::HashMap;
+
+/// From this version on clients know THROTTLING_QUOTA_EXCEEDED.
+const QUOTA_ERROR_VERSION_MIN: i16 = 3;
 
 /// Adds the partitions.
 pub async fn handle(context: AdminContext<'_>, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
@@ -19,6 +22,7 @@ pub async fn handle(context: AdminContext<'_>, request: CreatePartitionsRequest)
     }
     let mut results: Vec<CreatePartitionsTopicResult> = Vec::with_capacity(counts.len());
     let mut grown = Vec::new();
+    let quota = context.mutations(QUOTA_ERROR_VERSION_MIN);
     for topic in &request.topics {
         let count = counts.get(&topic.name).copied().unwrap_or_default();
         if count > 1 && results.iter().any(|result| result.name == topic.name) {
@@ -32,7 +36,7 @@ pub async fn handle(context: AdminContext<'_>, request: CreatePartitionsRequest)
             result.error_message = Some(ByteString::from_static("Duplicate topic in request."));
         } else {
             let cluster = context.metadata.current();
-            let total = context.admin.create_partitions(topic, &cluster, request.validate_only).await;
+            let total = context.admin.create_partitions(topic, &cluster, request.validate_only, &quota).await;
             (result.error_code, result.error_message) = outcome(&total);
             grown.extend(total.ok().map(|total| (results.len(), total)));
         }
@@ -41,7 +45,8 @@ pub async fn handle(context: AdminContext<'_>, request: CreatePartitionsRequest)
     if !request.validate_only {
         wait_for_leaders(context, request.timeout_ms, &grown, &mut results).await;
     }
-    CreatePartitionsResponse { results, ..Default::default() }
+    let throttle_time_ms = quota.throttle_ms(clock::monotonic_ms());
+    CreatePartitionsResponse { throttle_time_ms, results, ..Default::default() }
 }
 
 /// `grown` has the place of a topic among the results, and how many partitions it has.

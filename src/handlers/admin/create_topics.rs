@@ -6,7 +6,7 @@
 
 use super::{AdminContext, has_leaders, outcome, wait_until};
 use crate::admin::CreatedTopic;
-use crate::common::{ErrorCode, topic_name};
+use crate::common::{ErrorCode, clock, topic_name};
 use crate::protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
 };
@@ -16,6 +16,8 @@ use std::collections::HashMap;
 
 /// Topics of one request whose znodes are written at the same time, so that ZooKeeper syncs its log once for many.
 pub(super) const TOPICS_AT_ONCE: usize = 64;
+/// From this version on clients know THROTTLING_QUOTA_EXCEEDED.
+const QUOTA_ERROR_VERSION_MIN: i16 = 6;
 
 /// Creates the topics.
 pub async fn handle(context: AdminContext<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
@@ -23,6 +25,7 @@ pub async fn handle(context: AdminContext<'_>, request: CreateTopicsRequest) -> 
     for topic in &request.topics {
         *counts.entry(topic.name.clone()).or_default() += 1;
     }
+    let quota = context.mutations(QUOTA_ERROR_VERSION_MIN);
     let judge = async |topic: &CreatableTopic| {
         let mut result = CreatableTopicResult { name: topic.name.clone(), ..Default::default() };
         if !context.is_controller {
@@ -32,7 +35,7 @@ pub async fn handle(context: AdminContext<'_>, request: CreateTopicsRequest) -> 
             result.error_message = Some(ByteString::from_static("Found multiple entries for this topic."));
         } else {
             let cluster = context.metadata.current();
-            let created = context.admin.create_topic(topic, &cluster, request.validate_only).await;
+            let created = context.admin.create_topic(topic, &cluster, request.validate_only, &quota).await;
             (result.error_code, result.error_message) = outcome(&created);
             if let Ok(created) = created {
                 show(context, &mut result, &created);
@@ -49,7 +52,8 @@ pub async fn handle(context: AdminContext<'_>, request: CreateTopicsRequest) -> 
     if !request.validate_only {
         wait_for_leaders(context, request.timeout_ms, &made, &mut topics).await;
     }
-    CreateTopicsResponse { topics, ..Default::default() }
+    let throttle_time_ms = quota.throttle_ms(clock::monotonic_ms());
+    CreateTopicsResponse { throttle_time_ms, topics, ..Default::default() }
 }
 
 /// True if topics of the request might collide with each other ("a.b" and "a_b"): then each must see those before it.

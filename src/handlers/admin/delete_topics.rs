@@ -5,16 +5,19 @@
 
 use super::create_topics::TOPICS_AT_ONCE;
 use super::{AdminContext, wait_until};
-use crate::common::{ErrorCode, Uuid};
+use crate::common::{ErrorCode, Uuid, clock};
 use crate::metadata::ClusterSnapshot;
 use crate::protocol::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse,
 };
+use crate::quota::client::MutationQuota;
 use bytestring::ByteString;
 use futures_util::{StreamExt, stream};
 
 const TOPIC_DELETION_DISABLED_VERSION_MIN: i16 = 3;
 const TOPIC_ID_VERSION_MIN: i16 = 6;
+/// From this version on clients know THROTTLING_QUOTA_EXCEEDED.
+const QUOTA_ERROR_VERSION_MIN: i16 = 5;
 
 /// Deletes the topics.
 pub async fn handle(context: AdminContext<'_>, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
@@ -36,13 +39,15 @@ pub async fn handle(context: AdminContext<'_>, request: DeleteTopicsRequest) -> 
         return DeleteTopicsResponse { responses, ..Default::default() };
     }
     let cluster = context.metadata.current();
+    let quota = context.mutations(QUOTA_ERROR_VERSION_MIN);
     let mark = async |mut result: DeletableTopicResult| {
-        result.error_code = delete(context, &cluster, &mut result).await.code();
+        result.error_code = delete(context, &cluster, &mut result, &quota).await.code();
         result
     };
     let mut responses: Vec<_> = stream::iter(responses).map(mark).buffered(TOPICS_AT_ONCE).collect().await;
     wait_for_deletion(context, timeout_ms, &mut responses).await;
-    DeleteTopicsResponse { responses, ..Default::default() }
+    let throttle_time_ms = quota.throttle_ms(clock::monotonic_ms());
+    DeleteTopicsResponse { throttle_time_ms, responses, ..Default::default() }
 }
 
 /// An answer for every topic of the request, in its order.
@@ -65,6 +70,7 @@ async fn delete(
     context: AdminContext<'_>,
     cluster: &ClusterSnapshot,
     result: &mut DeletableTopicResult,
+    quota: &MutationQuota<'_>,
 ) -> ErrorCode {
     if !result.topic_id.is_zero() {
         match cluster.topic_by_id(result.topic_id) {
@@ -74,8 +80,9 @@ async fn delete(
     }
     // Neither name nor id: Kafka finds that nobody may delete it.
     let Some(name) = &result.name else { return ErrorCode::TopicAuthorizationFailed };
-    if cluster.topic(name).is_none() {
-        return ErrorCode::UnknownTopicOrPartition;
+    let Some(topic) = cluster.topic(name) else { return ErrorCode::UnknownTopicOrPartition };
+    if quota.record(topic.partitions.len(), clock::monotonic_ms()).is_err() {
+        return ErrorCode::ThrottlingQuotaExceeded;
     }
     match context.admin.delete_topic(name).await {
         Ok(()) => ErrorCode::None,

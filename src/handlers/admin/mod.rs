@@ -2,12 +2,12 @@
 //!
 //! CreateTopics, DeleteTopics and CreatePartitions are served by the controller only, so that a client has one place
 //! to ask; all they do is write znodes and wait until this broker sees the effect. Configurations are served by any
-//! broker. Left out of all until there is an authorizer: authorization; until there are quotas: the quota of topic
-//! changes (KIP-599).
+//! broker. Left out of all until there is an authorizer: authorization.
 
 pub mod alter_client_quotas;
 pub mod alter_configs;
 pub mod alter_partition_reassignments;
+pub mod alter_replica_log_dirs;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_topics;
@@ -17,10 +17,12 @@ pub mod describe_log_dirs;
 pub mod elect_leaders;
 pub mod incremental_alter_configs;
 pub mod list_partition_reassignments;
+pub mod update_features;
 
 use crate::admin::{Admin, AdminError};
 use crate::common::{ErrorCode, clock};
 use crate::metadata::{ClusterSnapshot, MetadataCache};
+use crate::quota::client::{Client, ClientQuotas, MutationQuota};
 use bytestring::ByteString;
 
 /// "No leader" in a partition's metadata.
@@ -37,6 +39,17 @@ pub struct AdminContext<'a> {
     pub is_controller: bool,
     /// Version of the request.
     pub version: i16,
+    /// What clients may take.
+    pub quotas: &'a ClientQuotas,
+    /// Who asks.
+    pub client: Client<'a>,
+}
+
+impl<'a> AdminContext<'a> {
+    /// The quota of topic changes (KIP-599), which versions from `strict_version_min` on know to be refused by.
+    fn mutations(&self, strict_version_min: i16) -> MutationQuota<'a> {
+        MutationQuota::of(&self.quotas.mutations, self.client, self.version >= strict_version_min)
+    }
 }
 
 /// Code and message of an answer; NONE without message for a success.

@@ -7,6 +7,7 @@ use crate::admin::testing;
 use crate::protocol::json::to_json;
 use crate::protocol::messages::update_metadata::UpdateMetadataRequest;
 use crate::protocol::{ApiRequest, Message, Reader, decode_request_header};
+use crate::quota::client::{Client, ClientQuotas, Windows};
 use crate::zk::memory::MemoryZooKeeper;
 use crate::zk::{CreateMode, Watch, ZkClient, data, paths};
 use bytes::Bytes;
@@ -124,6 +125,7 @@ struct Scene {
     zk: ZkClient,
     admin: Admin,
     metadata: MetadataCache,
+    quotas: ClientQuotas,
 }
 
 impl Scene {
@@ -139,7 +141,8 @@ impl Scene {
             zk.create_with_parents(&paths::topic(name), node, CreateMode::Persistent).await.expect("created");
             metadata.update(&told(name, *partitions, 1));
         }
-        Scene { zk, admin, metadata }
+        let windows = Windows { count: 11, seconds: 1 };
+        Scene { zk, admin, metadata, quotas: ClientQuotas::new(windows, windows, None, None) }
     }
 
     async fn with_cluster_setting(self, key: &str, value: &str) -> Scene {
@@ -152,7 +155,14 @@ impl Scene {
     }
 
     fn context(&self, version: i16) -> AdminContext<'_> {
-        AdminContext { admin: &self.admin, metadata: &self.metadata, is_controller: true, version }
+        AdminContext {
+            admin: &self.admin,
+            metadata: &self.metadata,
+            is_controller: true,
+            version,
+            quotas: &self.quotas,
+            client: Client { user: "u", client_id: "c" },
+        }
     }
 
     /// The answer of a handler while a controller is at work.

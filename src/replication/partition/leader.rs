@@ -4,8 +4,10 @@ use super::{Due, Partition, PartitionState};
 use crate::common::{BrokerId, Offset};
 use crate::replication::PartitionError;
 use crate::replication::partition_machine::{IsrChange, IsrState, LeaderEnds};
-use crate::storage::LogPosition;
+use crate::storage::{Log, LogPosition};
 use log::{info, warn};
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// A follower's fetch of this partition.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,20 @@ impl Partition {
         self.context.isr_wanted(&self.name, change);
     }
 
+    /// First offset that this leader and all `alive` followers keep: -1 while one of them has not fetched.
+    pub fn low_watermark(&self, is_alive: impl Fn(BrokerId) -> bool) -> Result<Offset, PartitionError> {
+        self.with_state(|state| {
+            state.check_leader(-1)?;
+            let log_start = state.log.as_ref().map_or(-1, Log::log_start_offset);
+            Ok(state.machine.low_watermark(log_start, is_alive))
+        })
+    }
+
+    /// Notified when [`Partition::low_watermark`] may have changed.
+    pub fn low_watermark_moves(&self) -> Arc<Notify> {
+        self.with_state(|state| Arc::clone(state.deleters.get_or_insert_default()))
+    }
+
     /// Takes followers out of the ISR that have lagged for too long, and no longer waits for those that were about to
     /// join it.
     pub fn shrink_isr(&self) {
@@ -68,7 +84,7 @@ impl Partition {
         self.with_due(|state, due| {
             let Some(ends) = state.leader_ends() else { return };
             if state.machine.isr_is(change, isr, &ends) {
-                state.watches.mark_all(&mut due.wake);
+                state.committed(due);
             }
             state.answer_committed(due);
         });
@@ -94,8 +110,11 @@ impl PartitionState {
             .machine
             .follower_fetched(fetch.replica_id, fetch.log_end, fetch.log_start, &ends)
             .ok_or(PartitionError::NotAReplica)?;
+        if fetched.start_moved {
+            self.tell_deleters(due);
+        }
         if fetched.committed {
-            self.watches.mark_all(&mut due.wake);
+            self.committed(due);
             self.answer_committed(due);
         }
         Ok(fetched.isr_change.map(|change| {

@@ -164,9 +164,17 @@ impl PartitionState {
     pub(super) fn moved(&mut self, due: &mut Due) {
         let now_ms = if self.machine.has_followers() { clock::monotonic_ms() } else { 0 };
         if self.machine.advance(self.local_end, now_ms) {
-            self.watches.mark_all(&mut due.wake);
+            self.committed(due);
         }
         self.answer_committed(due);
+    }
+
+    /// The high watermark moved: whoever reads what is committed looks again.
+    pub(super) fn committed(&mut self, due: &mut Due) {
+        self.watches.mark_all(&mut due.wake);
+        if self.tells_followers {
+            self.follower_watches.mark_all(&mut due.wake);
+        }
     }
 
     pub(super) fn answer_committed(&mut self, due: &mut Due) {
@@ -201,7 +209,14 @@ impl PartitionState {
         for waiting in self.waiting.drain(..) {
             due.answers.push((waiting.ticket, waiting.slot, Err(reason.clone())));
         }
+        self.tell_deleters(due);
         self.mark_all(due);
+    }
+
+    /// Whoever waits for followers to delete records looks again.
+    pub(super) fn tell_deleters(&mut self, due: &mut Due) {
+        self.deleters.take_if(|deleters| Arc::strong_count(deleters) == 1);
+        due.deleters.clone_from(&self.deleters);
     }
 
     /// The directory failed: the log is given up, nothing is acknowledged from now on.
