@@ -48,9 +48,8 @@ const NEEDS_THREE: &[&str] =
     &["2.8.2/log-dirs/", "2.8.2/elections/", "2.8.2/reassign-bs/", "2.8.2/reassign-zk/", "1.1.1/reassign/"];
 const SCRAM: &str = "SCRAM comes with SASL";
 const APIS: &str = "a broker that serves all APIs, and is three";
-const DOUBLE: &str = "a broker's default may more than double the log cleaner's threads here";
 const HIDES: &str = "brokers of 1.1.1 hide what they do not know, ours and 2.8.2 do not";
-const SHELL: &str = "ZooKeeper's own shell";
+const OTHERS_TOPIC: &str = "a topic of another scenario";
 
 const RULES: &[(&str, Rule, &str)] = &[
     ("2.8.2/reassign-usage/12-bad-broker-list", Skip, "a file that the cases with three brokers write"),
@@ -69,11 +68,6 @@ const RULES: &[(&str, Rule, &str)] = &[
     ("1.1.1/configs/26-scram-describe", Skip, SCRAM),
     ("1.1.1/configs/27-scram-delete", Skip, SCRAM),
     ("2.8.2/configs-bs/05-topic-describe-all", AnyOrder, "hash order of the broker"),
-    ("2.8.2/configs-bs/20-broker-default-add", Skip, DOUBLE),
-    ("2.8.2/configs-bs/21-broker-default-describe", Skip, DOUBLE),
-    ("2.8.2/configs-bs/22-broker-describe-both", Skip, DOUBLE),
-    ("2.8.2/configs-bs/23-brokers-describe-all", Skip, DOUBLE),
-    ("2.8.2/configs-bs/32-broker-default-delete", Skip, DOUBLE),
     ("2.8.2/configs-bs/44-users-clients-describe", AnyOrder, "hash order of the broker"),
     ("2.8.2/configs-bs/52-scram-default-user", Skip, SCRAM),
     ("2.8.2/configs-bs/53-scram-and-quota", Skip, SCRAM),
@@ -107,8 +101,11 @@ const RULES: &[(&str, Rule, &str)] = &[
     ("1.1.1/consumer-groups/01-zk-list", OwnGroups, "groups console-consumer-N removed"),
     ("1.1.1/consumer-groups/09-zk-describe-active", OwnGroups, "a host name of another length"),
     ("1.1.1/consumer-groups/02-bs-list", OwnGroups, "as many groups as cases before"),
-    ("1.1.1/misc/16-zookeeper-shell", Skip, SHELL),
-    ("1.1.1/misc/17-zookeeper-shell-get", Skip, SHELL),
+    ("1.1.1/misc/16-zookeeper-shell", Skip, "lists three brokers"),
+    ("2.8.2/zookeeper-shell/01-ls-ids", AnyOrder, "the session tells of itself when it likes"),
+    ("2.8.2/zookeeper-shell/07-dead", Skip, "takes half a minute"),
+    ("2.8.2/zookeeper-shell/08-ls-recursive", Skip, OTHERS_TOPIC),
+    ("2.8.2/zookeeper-shell/10-get-s", Skip, OTHERS_TOPIC),
     ("1.1.1/misc/13-dump-timeindex", Preallocated, "zeros follow the entries"),
     ("2.8.2/server-start/04-sigterm-during-startup", Skip, "ours ends in order: tests/server/interrupted.rs"),
     ("2.8.2/dump-log/13-offsets-decoder", Skip, "the groups of every scenario of the capture"),
@@ -331,20 +328,26 @@ fn configs_1_1_1() {
 #[test]
 fn brokers() {
     let scenarios = ["2.8.2/api-versions", "2.8.2/delete-records", "2.8.2/log-dirs"];
-    play_scenarios(&mut Stage::cluster(1), &scenarios);
+    play_scenarios(&mut Stage::cluster(3), &scenarios);
+}
+
+/// What lies in ZooKeeper.
+#[test]
+fn zookeeper_shell() {
+    play_scenarios(&mut Stage::cluster(3), &["2.8.2/zookeeper-shell"]);
 }
 
 /// Elections of leaders, and replicas that move.
 #[test]
 fn elections_and_reassignments() {
     let scenarios = ["2.8.2/elections", "2.8.2/reassign-zk", "2.8.2/reassign-bs", "2.8.2/reassign-usage"];
-    play_scenarios(&mut Stage::cluster(1), &scenarios);
+    play_scenarios(&mut Stage::cluster(3), &scenarios);
 }
 
 /// The same in the words of 1.1.1.
 #[test]
 fn reassignments_1_1_1() {
-    play_scenarios(&mut Stage::cluster(1), &["1.1.1/reassign"]);
+    play_scenarios(&mut Stage::cluster(3), &["1.1.1/reassign"]);
 }
 
 /// Producing and consuming on the console, offsets, and what is on disk.

@@ -1,4 +1,4 @@
-//! A long conversation with Apache Kafka 2.8.2, byte for byte the same requests, in their order: 43 APIs in all their
+//! A long conversation with Apache Kafka 2.8.2, byte for byte the same requests, in their order: 44 APIs in all their
 //! versions, errors included. Source: `tests/golden/wire/api/*.jsonl.gz`, exchanges of `source` "generated".
 //!
 //! Replaced on the way are ids that a broker chooses: those of topics, fetch sessions and group members. Not compared
@@ -71,6 +71,7 @@ const APIS: &[&str] = &[
     "48-DescribeClientQuotas",
     "49-AlterClientQuotas",
     "56-AlterIsr",
+    "57-UpdateFeatures",
     "60-DescribeCluster",
     "61-DescribeProducers",
 ];
@@ -195,6 +196,7 @@ fn decoded(key: i64, version: i16, frame: &Bytes) -> Value {
         48 => decode::<m::describe_client_quotas::DescribeClientQuotasRequest>(frame, version),
         49 => decode::<m::alter_client_quotas::AlterClientQuotasRequest>(frame, version),
         56 => decode::<m::alter_isr::AlterIsrRequest>(frame, version),
+        57 => decode::<m::update_features::UpdateFeaturesRequest>(frame, version),
         60 => decode::<m::describe_cluster::DescribeClusterRequest>(frame, version),
         61 => decode::<m::describe_producers::DescribeProducersRequest>(frame, version),
         other => panic!("key {other}"),
