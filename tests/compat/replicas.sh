@@ -35,7 +35,7 @@ broker.id=$1
 listeners=PLAINTEXT://127.0.0.1:${port[$1]}
 log.dirs=$run/data-$1
 zookeeper.connect=$ZOOKEEPER
-zookeeper.session.timeout.ms=6000
+zookeeper.session.timeout.ms=12000
 zookeeper.connection.timeout.ms=60000
 inter.broker.protocol.version=$protocol
 log.message.format.version=$protocol
@@ -90,7 +90,7 @@ state() { zk get "/brokers/topics/$1/partitions/0/state" | grep '"isr"'; }
 # in_sync TOPIC N: so many replicas are
 in_sync() { [ "$(state "$1" | sed 's/.*"isr":\[\([^]]*\)\].*/\1/' | tr ',' '\n' | grep -c .)" = "$2" ]; }
 led_by() { state "$1" | grep -q "\"leader\":$2,"; }
-bytes() { cat $(ls "$run/data-$1/$2-0/"*.log | sort) | md5sum; }
+bytes() { cat "$run/data-$1/$2-0/"*.log | md5sum; }
 # The newer records only: retention need not have come to both.
 same() { [ "$(bytes 0 "$1")" = "$(bytes 1 "$1")" ]; }
 
@@ -207,7 +207,7 @@ settle_one short
 stop 0 KILL
 write short none 2000
 tool kafka.admin.ConfigCommand --zookeeper "$ZOOKEEPER" --alter --entity-type topics --entity-name short --add-config retention.bytes=5000 >/dev/null 2>&1
-dropped() { [ "$(ls "$run/data-1/short-0/"*.log | wc -l)" -lt 5 ]; }
+dropped() { [ "$(find "$run/data-1/short-0" -name "*.log" 2>/dev/null | wc -l)" -lt 5 ]; }
 await "retention" dropped
 start 0
 await "short in sync" in_sync short 2

@@ -245,7 +245,7 @@ public final class MixedLoad {
                             "default.api.timeout.ms", "60000", "reconnect.backoff.max.ms", "200");
                     KafkaProducer<String, String> producer = Clients.producer(bootstrap, "transactional.id", id, "linger.ms",
                             "1", "delivery.timeout.ms", "120000", "request.timeout.ms", "10000", "max.block.ms", "120000",
-                            "transaction.timeout.ms", "60000", "retry.backoff.ms", "50", "reconnect.backoff.max.ms", "200")) {
+                            "transaction.timeout.ms", "300000", "retry.backoff.ms", "50", "reconnect.backoff.max.ms", "200")) {
                 copy(consumer, producer, input, id);
                 return;
             } catch (KafkaException e) {

@@ -90,7 +90,7 @@ class Cluster:
                 f"listeners=PLAINTEXT://127.0.0.1:{broker.port}",
                 f"log.dirs={broker.directory}",
                 f"zookeeper.connect=127.0.0.1:{self.zookeeper_port}",
-                "zookeeper.session.timeout.ms=8000",
+                "zookeeper.session.timeout.ms=18000",
                 # A busy machine takes its time to start a JVM.
                 "zookeeper.connection.timeout.ms=60000",
                 "replica.lag.time.max.ms=10000",

@@ -3,7 +3,7 @@ import json
 
 from cluster import Failed, say, wait_for
 
-MORE = 300
+MORE = 150
 COORDINATORS = 3
 LOADED = ["durable", "in", "out", "__consumer_offsets", "__transaction_state"]
 
