@@ -85,9 +85,9 @@ public final class MixedLoad {
         List<Thread> writers = new ArrayList<>();
         for (int i = 0; i < PRODUCERS; i++) {
             int producer = i;
-            writers.add(start("producer-" + i, () -> produce("durable", producer, 80)));
+            writers.add(start("producer-" + i, () -> produce("durable", producer, 240)));
         }
-        writers.add(start("input", () -> produce("in", PRODUCERS, 50)));
+        writers.add(start("input", () -> produce("in", PRODUCERS, 150)));
         List<Thread> readers = new ArrayList<>();
         for (int i = 0; i < 2; i++) {
             readers.add(start("reader-" + i, this::read));

@@ -11,7 +11,7 @@ import time
 
 from zookeeper import ZooKeeper
 
-PATIENCE_S = 300
+PATIENCE_S = 600
 # What Apache's brokers say about requests and answers that they do not understand, and ours when something is wrong.
 ALARMS = re.compile(
     r"panicked|Exception when handling request|Error when handling request|Error when sending request|"
@@ -126,7 +126,14 @@ class Cluster:
             log.write(f"--- {broker} starts\n".encode())
             log.flush()
             broker.process = subprocess.Popen(
-                [*command, str(broker.properties)], stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.run, env=environment
+                [*command, str(broker.properties)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.run,
+                env=environment,
+                # A daemon: its share of the processor is its own, and an interrupt from the keyboard ends the driver first.
+                start_new_session=True,
             )
 
         def registered():

@@ -24,7 +24,10 @@ class Load:
     def start(self):
         arguments = [self.cluster.bootstrap(), str(self.stop_file), str(self.acknowledged), str(self.coordinators)]
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(self.java("MixedLoad", *arguments), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            command = self.java("MixedLoad", *arguments)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
         self.await_more("the load begins", 300)
 
     def progress(self):

@@ -6,6 +6,7 @@ others, AGAINST=apache puts Apache's in our place. OURS names the binary. What i
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import time
 
@@ -51,7 +52,7 @@ def play(cluster, steps):
         for step in steps:
             STEPS[step](cluster, load)
         settle(cluster, load)
-    except Failed:
+    except BaseException:
         for alarm in list(cluster.alarms())[-20:]:
             say(f"    {alarm}")
         raise
@@ -75,6 +76,8 @@ def settle(cluster, load):
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    # What was started ends with this program.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         for argument in sys.argv[1:]:
             scenario(argument)
