@@ -14,11 +14,14 @@ def say():
 
 
 def commit(client):
+    """Whether that worked: not while members change, so it is tried again."""
     try:
         client.commit(asynchronous=False)
     except KafkaException as error:
         if error.args[0].name() != "_NO_OFFSET":
             print("not committed:", error, flush=True)
+            return False
+    return True
 
 
 def on_assign(_, partitions):
@@ -43,6 +46,7 @@ client = Consumer({
     "heartbeat.interval.ms": 300, "reconnect.backoff.max.ms": 500, "metadata.recovery.strategy": "none",
 })  # fmt: skip
 client.subscribe([topic], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+committed = True
 while not stopped:
     records = client.consume(100, timeout=0.2)
     for record in records:
@@ -50,7 +54,7 @@ while not stopped:
             print("error:", record.error(), flush=True)
         else:
             print("read", record.partition(), record.offset(), record.value().decode(), flush=True)
-    if records:
-        commit(client)
+    if records or not committed:
+        committed = commit(client)
 client.close()
 print("left", flush=True)

@@ -61,13 +61,14 @@ func main() {
 	}
 	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	for ctx.Err() == nil {
-		fetches := client.PollFetches(ctx)
+		// Not longer, so that what could not be committed while members changed is so soon.
+		poll, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		fetches := client.PollFetches(poll)
+		cancel()
 		fetches.EachRecord(func(record *kgo.Record) {
 			fmt.Printf("read %d %d %s\n", record.Partition, record.Offset, record.Value)
 		})
-		if fetches.NumRecords() > 0 {
-			commit(context.Background(), client)
-		}
+		commit(context.Background(), client)
 		client.AllowRebalance()
 	}
 	client.CloseAllowingRebalance()

@@ -15,6 +15,7 @@ public final class GroupMember implements ConsumerRebalanceListener {
 
     private final KafkaConsumer<String, String> consumer;
     private final Set<Integer> owned = new TreeSet<>();
+    private boolean committed = true;
 
     private GroupMember(KafkaConsumer<String, String> consumer) {
         this.consumer = consumer;
@@ -58,16 +59,18 @@ public final class GroupMember implements ConsumerRebalanceListener {
             for (ConsumerRecord<String, String> record : records) {
                 System.out.println("read " + record.partition() + " " + record.offset() + " " + record.value());
             }
-            if (!records.isEmpty()) {
+            if (!records.isEmpty() || !committed) {
                 commit();
             }
         }
     }
 
-    /** What cannot be committed now is so with the next records, or read again by the next owner. */
+    /** What cannot be committed while members change is so after the next poll, or read again by the next owner. */
     private void commit() {
+        committed = false;
         try {
             consumer.commitSync();
+            committed = true;
         } catch (KafkaException e) {
             System.out.println("not committed: " + e);
         }

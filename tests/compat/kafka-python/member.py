@@ -18,10 +18,13 @@ owned = set()
 
 
 def commit():
+    """Whether that worked: not while members change, so it is tried again."""
     try:
         client.commit()
+        return True
     except KafkaError as error:
         print("not committed:", error, flush=True)
+        return False
 
 
 class Listener(ConsumerRebalanceListener):
@@ -42,6 +45,7 @@ client = KafkaConsumer(
     session_timeout_ms=10000, heartbeat_interval_ms=300, reconnect_backoff_max_ms=500,
 )  # fmt: skip
 client.subscribe([topic], listener=Listener())
+committed = True
 while not stopped:
     try:
         batches = client.poll(timeout_ms=200)
@@ -51,7 +55,7 @@ while not stopped:
     for records in batches.values():
         for record in records:
             print("read", record.partition, record.offset, record.value.decode(), flush=True)
-    if batches:
-        commit()
+    if batches or not committed:
+        committed = commit()
 client.close()
 print("left", flush=True)
