@@ -6,6 +6,9 @@
 //! `RUNS` runs that many seeds of each fault (1), `OTTLA_SEED` is the first (1), `FAULTS` names those to run (all). A seed
 //! fixes the settings of the brokers, the records, whom a fault hits and how much is acknowledged before; the operating
 //! system decides the rest.
+//!
+//! `ACKS_OF_LEADER_ONLY=1` has the producers ask for less than the checks hold them to: with `FAULTS=zombie-leader` the lab
+//! must fail then, which proves that it can.
 
 mod check;
 mod cluster;

@@ -15,7 +15,7 @@ use super::TOPIC;
 use crate::progress::Progress;
 use crate::several::look_up;
 use crate::support::client::produce_request;
-use crate::support::{ProducerId, Rng, Wire, idempotent_batch};
+use crate::support::{ProducerId, Rng, Wire, idempotent_batch, number_from};
 
 const VERSION: i16 = 8;
 /// A Kafka broker remembers five batches of a producer: more in flight could not be told from new ones.
@@ -118,7 +118,9 @@ impl Producer {
         let compression = self.rng.pick(&[Compression::None, Compression::None, Compression::Lz4]);
         let sequence = i32::try_from(base_sequence).expect("few records");
         let batch = idempotent_batch(self.id, sequence, &self.sent[base_sequence..], compression);
-        let request = produce_request(TOPIC, self.partition, batch).with_timeout_ms(TIMEOUT_MS);
+        let acks = if number_from("ACKS_OF_LEADER_ONLY", 0) == 1 { 1 } else { -1 };
+        let request =
+            produce_request(TOPIC, self.partition, batch).with_timeout_ms(TIMEOUT_MS).with_acks(acks);
         self.pending.push_back(Pending { base_sequence, end_sequence: self.sent.len(), request });
     }
 }
