@@ -14,10 +14,16 @@ core_jars() {
     maven -f "$here/java/core-pom.xml" "-Dkafka.version=$1" "-Dscala.version=$2" dependency:copy-dependencies "-DoutputDirectory=$home/jars/core-$1" ${3:-}
 }
 
+# ecosystem_jars VERSION: Kafka Streams, Connect, MirrorMaker 2.
+ecosystem_jars() {
+  compgen -G "$home/jars/ecosystem-$1/connect-mirror-$1.jar" >/dev/null ||
+    maven -f "$here/ecosystem/ecosystem-pom.xml" "-Dkafka.version=$1" dependency:copy-dependencies "-DoutputDirectory=$home/jars/ecosystem-$1"
+}
+
 compile_java() {
   local version=$1 jars=$2 sources=("${@:3}")
   mkdir -p "$home/java/$version"
-  (cd "$here/java" && javac -nowarn -Xlint:none --release 11 -cp "$jars/*" -d "$home/java/$version" "${sources[@]}")
+  (cd "$here/${FROM:-java}" && javac -nowarn -Xlint:none --release 11 -cp "$jars/*" -d "$home/java/$version" "${sources[@]}")
 }
 
 go_build() { # go_build NAME PROGRAM FILE...: of the folder that NAME begins with
@@ -58,6 +64,8 @@ prepare() {
     takeover-* | consistency) prepare kcat && python_env confluent-2.8.0 confluent && core_jars 2.8.2 2.13 && clients_jars 2.8.2 ;;
     mixed-* | rolling-* | upgrade-*) core_jars 2.8.2 2.13 && { [ "$version" = 2.8.2 ] || core_jars "$version" 2.12; } && clients_jars 2.8.2 &&
       compile_java 2.8.2 "$home/jars/clients-2.8.2" Check.java Clients.java Durable.java MixedLoad.java ;;
+    streams-* | connect-* | mirrormaker-*) ecosystem_jars "$version" && FROM=ecosystem compile_java "ecosystem-$version" \
+      "$home/jars/ecosystem-$version" ../java/Check.java ../java/Clients.java WordCount.java Words.java Mirror.java ;;
     replicas-2.8.2) prepare kcat && core_jars 2.8.2 2.13 ;;
     replicas-1.1.1) prepare kcat && core_jars 1.1.1 2.12 ;;
     *) echo "unknown client $1"; return 1 ;;
@@ -142,6 +150,7 @@ run_client() {
     consistency) AGAINST=$against bash "$here/consistency.sh" ;;
     mixed-* | rolling-* | upgrade-*) AGAINST=$against INTEROP_HOME=$home python3 "$here/mixed/main.py" "$1" ;;
     replicas-2.8.2) AGAINST=$against bash "$here/replicas.sh" ;;
+    streams-* | connect-* | mirrormaker-*) AGAINST=$against VERSION=$version bash "$here/ecosystem/${1%-*}.sh" ;;
     replicas-1.1.1) AGAINST=$against FORMAT=1.1 bash "$here/replicas.sh" ;;
   esac
 }

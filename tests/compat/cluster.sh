@@ -41,7 +41,7 @@ apache() {
 # start_broker ours|apache|apache-VERSION [LOG]: Apache is 2.8.2 unless said.
 start_broker() {
   broker_log=${2:-$logs/broker.log}
-  local command until=$((SECONDS + 120)) version=2.8.2
+  local command until=$((SECONDS + 180)) version=2.8.2
   case $1 in
     ours)
       command=("${OURS:-$root/target/release/kafka-server}")

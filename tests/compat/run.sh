@@ -6,7 +6,7 @@ ALL="java-0.8.2.2 java-0.10.2.2 java-1.1.1 java-2.8.2 java-3.9.1 java-4.1.0 sara
 old-consumers-0.8.2.2 old-consumers-1.1.1
 handover kcat kafka-python-2.0.2 kafka-python-3.0.12 kafkajs-2.2.4 tools-1.1.1 tools-2.8.2 takeover-2.8.2 takeover-1.1.1
 consistency replicas-2.8.2 replicas-1.1.1 mixed-2.8.2 mixed-1.1.1 rolling-2.8.2 rolling-1.1.1 upgrade-1.1.1
-groups-zookeeper groups-kafka transactions-zookeeper transactions-kafka"
+groups-zookeeper groups-kafka transactions-zookeeper transactions-kafka streams-2.8.2 connect-2.8.2 mirrormaker-2.8.2"
 
 usage() { cat <<USAGE
 usage: run.sh [--against ours|apache] [CLIENT...]

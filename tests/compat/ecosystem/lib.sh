@@ -1,0 +1,76 @@
+# What the three programs of the ecosystem share; sourced by streams.sh, connect.sh and mirrormaker.sh after `name` is
+# set. AGAINST: ours or apache. ECOSYSTEM_SECONDS: how long there is load (60). PROPERTIES: lines for server.properties.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$here/../.." && pwd)
+home=${INTEROP_HOME:-$root/target/interop}
+run=$home/$name
+logs=$home/$name-logs
+source "$here/clients.sh"
+source "$here/cluster.sh"
+AGAINST=${AGAINST:-ours}
+VERSION=${VERSION:-2.8.2}
+load_seconds=${ECOSYSTEM_SECONDS:-60}
+patience=240
+rm -rf "$run" "$logs"
+mkdir -p "$run" "$logs"
+eco_path="$home/java/ecosystem-$VERSION:$home/jars/ecosystem-$VERSION/*"
+
+fail() { echo "FAILED $*"; exit 1; }
+
+# eco CLASS ARGS...: a class of the ecosystem or of ours. In the background it takes the subshell's place, so that $! is
+# the program.
+eco() {
+  local program=(java -Xmx384m -XX:TieredStopAtLevel=1 "-Dlog4j.configuration=file:$here/ecosystem/log4j.properties" -cp "$eco_path")
+  [ $BASHPID = $$ ] || exec "${program[@]}" "$@"
+  "${program[@]}" "$@"
+}
+
+# create_topics PARTITIONS TOPIC...
+create_topics() { eco Words topics "$BOOTSTRAP" "$@" 2>>"$logs/topics.log" || { tail -n 5 "$logs/topics.log"; fail "topics ${*:2}"; }; }
+
+# part N: sleeps for an Nth of the time of load.
+part() { sleep $((load_seconds / $1)); }
+
+# await_line LOG TEXT COUNT PID: until TEXT stands in COUNT lines.
+await_line() {
+  local until=$((SECONDS + patience))
+  until [ "$(grep -cF -- "$2" "$1")" -ge "$3" ]; do
+    kill -0 "$4" 2>/dev/null || { tail -n 30 "$1"; fail "$1: the process has ended"; }
+    [ $SECONDS -lt $until ] || { tail -n 30 "$1"; fail "$1: no '$2'"; }
+    sleep 0.2
+  done
+}
+
+# end PID SIGNAL: and waits.
+end() {
+  kill "-$2" "$1"
+  wait "$1" 2>/dev/null || true
+}
+
+# only_explained LOG PATTERN...: no line of level WARN or worse but those that match.
+only_explained() {
+  local log=$1 count
+  shift
+  printf '%s\n' "$@" >"$run/explained"
+  grep -aE '^\[[^]]*\] (WARN|ERROR|FATAL) ' "$log" | grep -avE -f "$run/explained" >"$run/unexplained" || true
+  count=$(wc -l <"$run/unexplained")
+  [ "$count" = 0 ] || { head -n 20 "$run/unexplained"; fail "$count unexplained warnings or errors in $log"; }
+  echo "ok nothing unexplained in $(basename "$log")"
+}
+
+# Few partitions of the internal topics: a killed Apache broker recovers each of them.
+SETTINGS="zookeeper.connection.timeout.ms=60000 offsets.topic.num.partitions=5 transaction.state.log.num.partitions=5 ${PROPERTIES:-}"
+
+# What a client says while its broker is dead, and no more.
+BROKER_AWAY=(
+  'Connection to node -?[0-9]+ .*could not be established. Broker may not be available'
+  'Bootstrap broker .* disconnected'
+  'Got error produce response with correlation id .* (NETWORK_EXCEPTION|NOT_LEADER_OR_FOLLOWER|UNKNOWN_TOPIC_OR_PARTITION)'
+  'Received invalid metadata error in produce request on partition .* due to org.apache.kafka.common.errors.(NetworkException|NotLeaderOrFollowerException|UnknownTopicOrPartitionException)'
+)
+
+# The broker's log; Apache's own is not ours to judge. After a kill a broker recovers and says so.
+judge_broker() {
+  [ "$AGAINST" = ours ] || return 0
+  only_explained "$1" "${@:2}"
+}
