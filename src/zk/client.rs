@@ -550,7 +550,8 @@ impl ZkClient {
             let holds = match (&effect, &found) {
                 (Effect::Absent, None) => true,
                 (Effect::Present { data, version }, Some((found, stat))) => {
-                    found == data && version.is_none_or(|version| version == stat.version)
+                    let ours = !multi::is_ephemeral(ops, path) || stat.ephemeral_owner == self.session_id();
+                    ours && found == data && version.is_none_or(|version| version == stat.version)
                 }
                 _ => false,
             };

@@ -72,6 +72,11 @@ pub(crate) enum Effect {
     Absent,
 }
 
+/// The node that these operations leave at `path` ends with its session.
+pub(crate) fn is_ephemeral(ops: &[Op], path: &str) -> bool {
+    ops.iter().any(|op| op.path() == path && matches!(op, Op::Create { mode: CreateMode::Ephemeral, .. }))
+}
+
 /// The traces of a multi, by path. `None` if they cannot be told (sequential creates).
 pub(crate) fn effects(ops: &[Op]) -> Option<BTreeMap<&str, Effect>> {
     let mut effects = BTreeMap::new();

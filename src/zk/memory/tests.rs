@@ -64,6 +64,11 @@ async fn a_repeated_write_does_not_take_another_s_work_for_its_own() {
     let error = client.multi(ops).await.unwrap_err();
     assert_eq!((error.failed_index(), error.is_bad_version()), (Some(1), true));
     assert_eq!(client.exists("/c").await.unwrap(), None);
+    lose();
+    // What a registration of the same broker, before it crashed, has left.
+    let registration = vec![Op::create("/d", "", CreateMode::Ephemeral), Op::set("/d", "same", 0)];
+    other.multi(registration.clone()).await.unwrap();
+    assert!(client.multi(registration).await.unwrap_err().is_node_exists());
 }
 
 #[tokio::test]
