@@ -89,6 +89,8 @@ pub enum ZkRead {
     Topic(ByteString),
     /// A partition's state.
     PartitionState(TopicPartition),
+    /// The same, with the transaction that wrote it.
+    DatedPartitionState(TopicPartition),
     /// The topic's own `unclean.leader.election.enable`.
     UncleanElection(ByteString),
     /// Topics to delete, watched.

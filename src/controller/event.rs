@@ -185,6 +185,8 @@ pub enum ZkValue {
     Topic(Option<TopicNode>),
     /// A partition's state.
     PartitionState(Option<LeaderAndIsr>),
+    /// The same, with the id of the transaction that wrote it (mzxid).
+    DatedPartitionState(Option<(LeaderAndIsr, i64)>),
     /// The topic's own `unclean.leader.election.enable`, if it has one.
     UncleanElection(Option<bool>),
     /// ISR change notifications: node name and partitions.

@@ -13,7 +13,7 @@ use super::leader_election::Election;
 use super::logging::{Listed, controller_log};
 use super::machine::{Machine, one, step};
 use super::states::{PartitionState, ReplicaState};
-use crate::common::TopicPartition;
+use crate::common::{BrokerId, TopicPartition};
 use bytestring::ByteString;
 
 /// First look at the balance of leaders after taking office.
@@ -107,16 +107,30 @@ impl Machine {
 
     fn load_states(&mut self) {
         let partitions = self.context.all_partitions();
-        let reads = partitions.iter().cloned().map(ZkRead::PartitionState).collect();
+        let reads = partitions.iter().cloned().map(ZkRead::DatedPartitionState).collect();
         self.read(reads, move |m, values| {
             let event = m.event_number;
             for (tp, value) in partitions.into_iter().zip(values) {
-                let ZkValue::PartitionState(state) = value else { unreachable!("asked for a state") };
-                if let Some(state) = state {
+                let ZkValue::DatedPartitionState(state) = value else { unreachable!("asked for a state") };
+                if let Some((state, mzxid)) = state {
+                    m.note_restart(&tp, state.leader, mzxid);
                     m.context.put_leader_and_isr(&tp, state, event);
                 }
             }
         });
+    }
+
+    /// A leader that registered after its state was written may be another process than the one that led: its log may
+    /// have lost what followers have of it. Nobody saw it go, because the controller went, too. Under the old leader
+    /// epoch it would write other records at the same places; so it is elected like any other.
+    ///
+    /// Apache Kafka 2.8.2 lets it go on.
+    fn note_restart(&mut self, tp: &TopicPartition, leader: BrokerId, state_mzxid: i64) {
+        let is_new = self.context.broker(leader).is_some_and(|broker| broker.epoch > state_mzxid);
+        let is_copied = self.context.partition(tp).is_some_and(|p| p.assignment.replicas.len() > 1);
+        if is_new && is_copied {
+            self.restarted_leaders.insert(tp.clone());
+        }
     }
 
     fn start_serving(&mut self, found: Found) {
@@ -135,6 +149,7 @@ impl Machine {
             step(move |m| m.load_deletions(deletions)),
             // Brokers must know each other before they can follow one another.
             step(move |m| m.send_update_metadata(&brokers, &[])),
+            step(Machine::elect_restarted_leaders),
             step(Machine::start_replicas),
             step(Machine::start_partitions),
             step(Machine::loaded),
@@ -151,6 +166,19 @@ impl Machine {
                 }
             }),
         ]);
+    }
+
+    /// Before anybody is told who leads: nobody shall lead in the old epoch for a moment.
+    fn elect_restarted_leaders(&mut self) {
+        let restarted: Vec<_> = std::mem::take(&mut self.restarted_leaders)
+            .into_iter()
+            .filter(|tp| !self.context.is_queued_for_deletion(&tp.topic))
+            .collect();
+        for tp in &restarted {
+            self.context.set_partition_state(tp, PartitionState::Offline);
+        }
+        let election = Election::Offline { allow_unclean: false };
+        self.move_partitions(restarted, PartitionState::Online, Some(election));
     }
 
     fn start_replicas(&mut self) {

@@ -23,7 +23,7 @@ use super::event::{Call, CallId, Event, Timer, Watch, WriteOutcome, ZkReply, ZkV
 use super::logging::controller_log;
 use super::request_batch::RequestBatch;
 use crate::common::{BrokerId, ControllerEpoch, ErrorCode, TopicPartition, Uuid};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long a controller that failed leaves the election to others.
 const HOLD_OFF_MS: i64 = 1_000;
@@ -57,6 +57,8 @@ pub struct Machine {
     pub(super) failed_reassignments: BTreeMap<TopicPartition, ReassignmentError>,
     /// Partitions being reassigned whose ISR changed: they may be done.
     pub(super) reassignments_to_check: Vec<TopicPartition>,
+    /// Partitions that a controller finds with a leader that has registered since.
+    pub(super) restarted_leaders: BTreeSet<TopicPartition>,
     /// Counts events; see `Partition::confirmed_in`.
     pub(super) event_number: u64,
     new_topic_id: Box<dyn FnMut() -> Uuid + Send>,
@@ -84,6 +86,7 @@ impl Machine {
             elections: BTreeMap::new(),
             failed_reassignments: BTreeMap::new(),
             reassignments_to_check: Vec::new(),
+            restarted_leaders: BTreeSet::new(),
             event_number: 0,
             new_topic_id,
             role: Role::Standby,
@@ -303,6 +306,7 @@ impl Machine {
         self.plan.clear();
         self.batch.clear();
         self.reassignments_to_check.clear();
+        self.restarted_leaders.clear();
         self.fail_call();
     }
 

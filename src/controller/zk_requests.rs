@@ -139,6 +139,12 @@ impl ZkRequests {
                 let state = decoded(found.map(|(d, _)| PartitionState::decode(&d)));
                 ZkValue::PartitionState(state.map(|s| leader_and_isr(s, version)))
             }
+            ZkRead::DatedPartitionState(tp) => {
+                let found = self.zk.get(&paths::partition_state(&tp.topic, tp.partition)).await?;
+                let (version, mzxid) = found.as_ref().map_or((0, 0), |(_, stat)| (stat.version, stat.mzxid));
+                let state = decoded(found.map(|(d, _)| PartitionState::decode(&d)));
+                ZkValue::DatedPartitionState(state.map(|s| (leader_and_isr(s, version), mzxid)))
+            }
             ZkRead::WatchedPartitionState(tp) => {
                 let watch = Some((Watch::PartitionState(tp.clone()), armed));
                 let found = self.data(&paths::partition_state(&tp.topic, tp.partition), watch).await?;

@@ -363,10 +363,11 @@ async fn first_start_creates_and_deletions_write_what_kafka_writes() {
 async fn reassignments_write_what_kafka_writes() {
     let mut run = Run::new();
     run.skeleton().await;
-    run.load_tree("08-partitions-added").await;
+    // The brokers first: a leader that registers after its state was written is elected anew.
     for id in [1, 2, 3] {
         run.register(id).await;
     }
+    run.load_tree("08-partitions-added").await;
     let controller = run.start(1);
     controller.until_active().await;
     run.settle().await;
@@ -407,14 +408,14 @@ async fn failover_writes_what_kafka_writes() {
     let mut run = Run::new();
     run.skeleton().await;
     // Broker 1 was away and is back; then broker 2, the controller, is killed.
+    run.register(1).await;
+    run.register(3).await;
     run.load_tree("34-controller-down").await;
     for entry in entries("35-restart-old-controller").iter().filter(|e| e.by_controller) {
         for op in entry.ops.iter().filter(|op| write(op).is_some()) {
             run.apply(op).await;
         }
     }
-    run.register(1).await;
-    run.register(3).await;
     run.settle().await;
     let controller = run.start(3);
     controller.until_active().await;
@@ -432,15 +433,15 @@ async fn failover_writes_what_kafka_writes() {
 async fn a_day_of_a_cluster_writes_what_kafka_writes() {
     let mut run = Run::new();
     run.skeleton().await;
+    for id in [1, 2, 3] {
+        run.register(id).await;
+    }
     run.load_tree("08-partitions-added").await;
     run.load_tree("22-reassigned").await;
     for entry in entries("18-offsets-topic-create") {
         for op in entry.ops.iter().filter(|op| write(op).is_some()) {
             run.apply(op).await;
         }
-    }
-    for id in [1, 2, 3] {
-        run.register(id).await;
     }
     let controller = run.start(1);
     controller.until_active().await;

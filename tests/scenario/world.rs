@@ -31,6 +31,8 @@ pub struct World {
     pub partition_roots: BTreeSet<String>,
     pub partitions: BTreeSet<TopicPartition>,
     pub states: BTreeMap<TopicPartition, LeaderAndIsr>,
+    /// When each state was written last.
+    written: BTreeMap<TopicPartition, i64>,
     /// `/config/topics`, with the topic's own `unclean.leader.election.enable`.
     pub topic_configs: BTreeMap<String, Option<bool>>,
     pub deletions: BTreeSet<String>,
@@ -130,6 +132,7 @@ impl World {
         state.isr = isr;
         state.zk_version += 1;
         let leader = state.leader;
+        self.written.insert(tp.clone(), self.zxid);
         self.fire(Watch::PartitionState(tp.clone()));
         self.untold_isr_changes.entry(leader).or_default().insert(tp.clone());
         if notify {
@@ -210,7 +213,10 @@ impl World {
             ZkRead::PreferredElection => Some(Watch::PreferredElection),
             ZkRead::Reassignments => Some(Watch::Reassignments),
             ZkRead::WatchedPartitionState(tp) => Some(Watch::PartitionState(tp.clone())),
-            ZkRead::Feature | ZkRead::PartitionState(_) | ZkRead::UncleanElection(_) => None,
+            ZkRead::Feature
+            | ZkRead::PartitionState(_)
+            | ZkRead::DatedPartitionState(_)
+            | ZkRead::UncleanElection(_) => None,
         };
         self.armed.extend(watch.map(|w| (id, w)));
         let names = |set: &mut dyn Iterator<Item = &String>| set.map(|t| name(t)).collect();
@@ -223,6 +229,10 @@ impl World {
             ZkRead::Reassignments => ZkValue::Reassignments(self.reassignments.clone()),
             ZkRead::WatchedPartitionState(tp) | ZkRead::PartitionState(tp) => {
                 ZkValue::PartitionState(self.states.get(&tp).cloned())
+            }
+            ZkRead::DatedPartitionState(tp) => {
+                let written = self.written.get(&tp).copied().unwrap_or(self.zxid);
+                ZkValue::DatedPartitionState(self.states.get(&tp).cloned().map(|state| (state, written)))
             }
             ZkRead::UncleanElection(t) => {
                 ZkValue::UncleanElection(self.topic_configs.get(&*t).copied().flatten())
@@ -261,7 +271,8 @@ impl World {
             ZkWrite::CreateState(tp, state) => {
                 if !self.partitions.contains(&tp) {
                     WriteOutcome::Absent
-                } else if let Entry::Vacant(free) = self.states.entry(tp) {
+                } else if let Entry::Vacant(free) = self.states.entry(tp.clone()) {
+                    self.written.insert(tp, self.zxid);
                     free.insert(LeaderAndIsr { zk_version: 0, ..state });
                     WriteOutcome::Done(0)
                 } else {
@@ -272,6 +283,7 @@ impl World {
                 Some(known) if known.zk_version == state.zk_version => {
                     let zk_version = state.zk_version + 1;
                     *known = LeaderAndIsr { zk_version, ..state };
+                    self.written.insert(tp.clone(), self.zxid);
                     self.fire(Watch::PartitionState(tp));
                     WriteOutcome::Done(zk_version)
                 }
