@@ -307,6 +307,8 @@ impl Future for FetchWait {
         let wait = Duration::from_millis(self.wait_ms_max as u64);
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
         if timer.as_mut().poll(cx).is_ready() {
+            // What is to be told though nobody was woken for it: high watermarks, to followers.
+            self.with_set(|set| set.look_once(&limits));
             return Poll::Ready(self.finish());
         }
         Poll::Pending

@@ -17,6 +17,8 @@ pub struct Watcher {
 #[derive(Debug, Default)]
 struct WatcherState {
     marked: Vec<u32>,
+    /// Marked without a reason to wake: looked at with the next ones, or when the time is over.
+    noted: Vec<u32>,
     waker: Option<Waker>,
 }
 
@@ -26,9 +28,12 @@ impl Watcher {
         Arc::new(Watcher::default())
     }
 
-    /// Takes the keys marked since the last call.
+    /// Takes the keys marked or noted since the last call.
     pub fn take_marked(&self) -> Vec<u32> {
-        std::mem::take(&mut self.lock().marked)
+        let mut state = self.lock();
+        let mut taken = std::mem::take(&mut state.marked);
+        taken.append(&mut state.noted);
+        taken
     }
 
     /// Takes the marked keys; if there are none, remembers whom to wake at the next mark.
@@ -46,6 +51,10 @@ impl Watcher {
         state.waker.take()
     }
 
+    fn note(&self, key: u32) {
+        self.lock().noted.push(key);
+    }
+
     fn lock(&self) -> MutexGuard<'_, WatcherState> {
         self.state.lock().expect("no panic while a watcher is locked")
     }
@@ -56,6 +65,7 @@ struct Watch {
     watcher: Arc<Watcher>,
     key: u32,
     armed: bool,
+    noted: bool,
 }
 
 /// Names a watch within its partition.
@@ -71,16 +81,16 @@ pub struct Watches {
 impl Watches {
     /// Adds a watch that is armed: the next move of the partition marks `key`.
     pub fn add(&mut self, watcher: &Arc<Watcher>, key: u32) -> WatchId {
-        let id = self.all.insert(Watch { watcher: Arc::clone(watcher), key, armed: true });
+        let id = self.all.insert(Watch { watcher: Arc::clone(watcher), key, armed: true, noted: false });
         self.armed.push(id);
         id
     }
 
     /// Arms a watch again after it has marked.
     pub fn arm(&mut self, id: WatchId) {
-        if let Some(watch) = self.all.get_mut(id)
-            && !watch.armed
-        {
+        let Some(watch) = self.all.get_mut(id) else { return };
+        watch.noted = false;
+        if !watch.armed {
             watch.armed = true;
             self.armed.push(id);
         }
@@ -99,6 +109,17 @@ impl Watches {
             let watch = &mut self.all[id];
             watch.armed = false;
             wake.extend(watch.watcher.mark(watch.key));
+        }
+    }
+
+    /// Something moved that is worth telling, but not worth an answer of its own: nobody is woken, and whoever is woken
+    /// by something else, or out of time, looks at it.
+    pub fn note_all(&mut self) {
+        for (_, watch) in &mut self.all {
+            if watch.armed && !watch.noted {
+                watch.noted = true;
+                watch.watcher.note(watch.key);
+            }
         }
     }
 }
@@ -139,5 +160,26 @@ mod tests {
         watches.remove(id);
         watches.mark_all(&mut wake);
         assert!(watcher.take_marked().is_empty());
+    }
+
+    #[test]
+    fn a_note_wakes_nobody_and_is_seen_once() {
+        let (watcher, count) = (Watcher::new(), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&count));
+        let mut watches = Watches::default();
+        let id = watches.add(&watcher, 7);
+        assert!(watcher.take_marked_or_wait(&waker).is_empty());
+        watches.note_all();
+        watches.note_all();
+        assert!(watcher.take_marked_or_wait(&waker).is_empty());
+        assert_eq!(watcher.take_marked(), [7]);
+        let mut wake = Vec::new();
+        watches.mark_all(&mut wake);
+        wake.drain(..).for_each(Waker::wake);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1, "the watch is still armed");
+        assert_eq!(watcher.take_marked(), [7]);
+        watches.arm(id);
+        watches.note_all();
+        assert_eq!(watcher.take_marked(), [7]);
     }
 }

@@ -86,6 +86,7 @@ impl Partition {
             if state.machine.isr_is(change, isr, &ends) {
                 state.committed(due);
             }
+            state.look_for_followers(due);
             state.answer_committed(due);
         });
     }
@@ -98,6 +99,12 @@ impl Partition {
 }
 
 impl PartitionState {
+    /// One change of the ISR is under way at a time: whoever caught up meanwhile, and has nothing more to fetch, is
+    /// looked at again.
+    fn look_for_followers(&mut self, due: &mut Due) {
+        self.follower_watches.mark_all(&mut due.wake);
+    }
+
     /// Notes a follower's position, commits what it allows. Gives the ISR that is wanted now.
     pub(in crate::replication) fn follower_fetched(
         &mut self,

@@ -169,11 +169,14 @@ impl PartitionState {
         self.answer_committed(due);
     }
 
-    /// The high watermark moved: whoever reads what is committed looks again.
+    /// The high watermark moved: whoever reads what is committed looks again, and followers hear of it with their next
+    /// answer.
     pub(super) fn committed(&mut self, due: &mut Due) {
         self.watches.mark_all(&mut due.wake);
         if self.tells_followers {
             self.follower_watches.mark_all(&mut due.wake);
+        } else {
+            self.follower_watches.note_all();
         }
     }
 
