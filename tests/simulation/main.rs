@@ -1,19 +1,15 @@
 //! Machines of the broker in worlds that lose, repeat, delay and crash, all of it decided by a seed.
 //!
-//! `OTTLA_SEED=n` repeats one run; `OTTLA_RUNS=n` does that many, from there or from the first.
+//! `OTTLA_SEED=n` repeats one run; `OTTLA_RUNS=n` does that many, from there or from the first; `OTTLA_BUG=name` plants
+//! one bug only.
 
 #[path = "../support/rng.rs"]
 #[allow(dead_code)]
 mod rng;
 
+// A world needs a clock of its own, which release builds do not have.
+#[cfg(debug_assertions)]
+mod cluster;
 mod group;
+mod harness;
 mod transaction;
-
-/// The seeds of a test: `OTTLA_SEED` and `OTTLA_RUNS` decide, else the first `runs`.
-fn seeds(runs: u64) -> std::ops::Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let first = number("OTTLA_SEED");
-    let runs = number("OTTLA_RUNS").unwrap_or(if first.is_some() { 1 } else { runs });
-    let first = first.unwrap_or(0);
-    first..first + runs
-}

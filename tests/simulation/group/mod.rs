@@ -10,6 +10,7 @@ mod consumer;
 mod journal;
 mod world;
 
+use crate::harness;
 use bug::Bug;
 use world::World;
 
@@ -27,18 +28,7 @@ fn run(seed: u64, bug: Option<Bug>) -> Result<(), String> {
 
 #[test]
 fn every_run_keeps_its_promises() {
-    let mut failed = Vec::new();
-    for seed in super::seeds(1000) {
-        if let Err(what) = run(seed, None) {
-            failed.push(format!("seed {seed}: {what}"));
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "{} runs failed (OTTLA_SEED repeats one):\n{}",
-        failed.len(),
-        failed.join("\n")
-    );
+    harness::every_seed(1000, |seed| run(seed, None));
 }
 
 #[test]
@@ -59,11 +49,5 @@ fn the_same_seed_is_the_same_run() {
 /// Checkers that find nothing prove nothing.
 #[test]
 fn planted_bugs_are_caught() {
-    for bug in Bug::ALL {
-        let caught = (0..300).find_map(|seed| run(seed, Some(bug)).err().map(|what| (seed, what)));
-        match caught {
-            Some((seed, what)) => println!("{bug:?}: seed {seed}: {what}"),
-            None => panic!("{bug:?} was not caught"),
-        }
-    }
+    harness::planted_bugs(&Bug::ALL, 300, |seed, bug| run(seed, Some(bug)));
 }

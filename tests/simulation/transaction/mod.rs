@@ -9,6 +9,7 @@ mod partition;
 mod processor;
 mod world;
 
+use crate::harness;
 use world::{Bug, World};
 
 const STEPS: usize = 400;
@@ -27,20 +28,8 @@ fn run(seed: u64, bug: Option<Bug>) -> Result<i64, String> {
 
 #[test]
 fn every_run_is_exactly_once() {
-    let (mut failed, mut processed, mut runs) = (Vec::new(), 0, 0);
-    for seed in super::seeds(1000) {
-        runs += 1;
-        match run(seed, None) {
-            Ok(position) => processed += position,
-            Err(what) => failed.push(format!("seed {seed}: {what}")),
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "{} runs failed (OTTLA_SEED repeats one):\n{}",
-        failed.len(),
-        failed.join("\n")
-    );
+    let positions = harness::every_seed(1000, |seed| run(seed, None));
+    let (runs, processed) = (positions.len() as i64, positions.iter().sum::<i64>());
     println!("{processed} inputs processed in {runs} runs");
     assert!(runs < 100 || processed > 3 * runs, "a world in which nothing works proves nothing: {processed}");
 }
@@ -61,11 +50,5 @@ fn the_same_seed_is_the_same_run() {
 /// Checkers that find nothing prove nothing.
 #[test]
 fn planted_bugs_are_caught() {
-    for bug in Bug::ALL {
-        let caught = (0..300).find_map(|seed| run(seed, Some(bug)).err().map(|what| (seed, what)));
-        match caught {
-            Some((seed, what)) => println!("{bug:?}: seed {seed}: {what}"),
-            None => panic!("{bug:?} was not caught"),
-        }
-    }
+    harness::planted_bugs(&Bug::ALL, 300, |seed, bug| run(seed, Some(bug)).map(drop));
 }
