@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kafka_protocol::messages::ProduceRequest;
@@ -28,6 +28,11 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 /// KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH.
 const AGAIN: [i16; 8] = [3, 5, 6, 7, 19, 20, 56, 74];
 
+/// Said by a broker that lacks what was acknowledged: a zombie that believes to lead may, the leader never.
+const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
+/// So long a zombie may believe what it believes.
+const REFUSED_MAX: Duration = Duration::from_secs(60);
+
 pub struct Producer {
     partition: i32,
     addresses: Vec<String>,
@@ -38,6 +43,8 @@ pub struct Producer {
     sent: Vec<Bytes>,
     /// How many of them are acknowledged.
     acknowledged: usize,
+    /// The first time since the last acknowledgement that a broker said it lacks records before what was sent.
+    refused_since: Option<Instant>,
 }
 
 /// A batch that is not acknowledged.
@@ -58,6 +65,7 @@ impl Producer {
             pending: VecDeque::new(),
             sent: Vec::new(),
             acknowledged: 0,
+            refused_since: None,
         }
     }
 
@@ -99,10 +107,16 @@ impl Producer {
             if AGAIN.contains(&answer.error_code) {
                 return Ok(());
             }
+            if answer.error_code == OUT_OF_ORDER_SEQUENCE_NUMBER {
+                let since = self.refused_since.get_or_insert_with(Instant::now);
+                assert!(since.elapsed() < REFUSED_MAX, "records before {} are lost", oldest.base_sequence);
+                return Ok(());
+            }
             let what = format!("sequence {} of partition {}", oldest.base_sequence, self.partition);
             assert_eq!(answer.error_code, 0, "produce of {what}");
             assert_eq!(answer.base_offset, oldest.base_sequence as i64, "acknowledged offset of {what}");
             self.acknowledged = oldest.end_sequence;
+            self.refused_since = None;
             self.pending.pop_front();
             progress.step();
         }
