@@ -48,13 +48,24 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         timeout_ms: i64,
     ) -> CoordinatorAppend {
+        self.append_as_coordinator_with(records, leader_epoch, RequiredAcks::All, timeout_ms)
+    }
+
+    /// The same, that resolves as soon as `acks` says (`offsets.commit.required.acks`).
+    pub fn append_as_coordinator_with(
+        self: &Arc<Self>,
+        records: Bytes,
+        leader_epoch: LeaderEpoch,
+        acks: RequiredAcks,
+        timeout_ms: i64,
+    ) -> CoordinatorAppend {
         let ticket = Ticket::new(1);
         let settings = self.settings();
         match prepare_client_records(&records, settings.coordinator_rules(), clock::now_ms()) {
             Ok(batches) => self.enqueue(Append {
                 batches,
                 appender: Appender::Coordinator { leader_epoch },
-                acks: RequiredAcks::All,
+                acks,
                 ticket: Arc::clone(&ticket),
                 slot: 0,
             }),

@@ -11,6 +11,7 @@ use super::data::NodeError;
 use super::data::offsets_moved::OffsetsMoved;
 use super::data::offsets_storage::{OffsetsStorage, OffsetsStorageNode};
 use super::error::ZkError;
+use super::offsets::fence::{Fence, WriteError, current_check};
 use super::paths;
 use super::types::{ANY_VERSION, CreateMode, Op};
 use std::collections::BTreeMap;
@@ -57,27 +58,29 @@ pub async fn place_of(zk: &ZkClient, partition: i32) -> Result<Option<Place>, No
     }
 }
 
-/// Marks a partition as moved, if the record is still that of `place`. False: look again.
+/// Marks a partition as moved, if the record is still that of `place`, and `fence` stands: a leader that was replaced
+/// has not copied what its successor has accepted. False: look again.
 pub async fn mark_moved(
     zk: &ZkClient,
-    partition: i32,
+    fence: Fence,
     place: Place,
     moved: &OffsetsMoved,
-) -> Result<bool, ZkError> {
-    let path = paths::offsets_moved(partition);
-    let check = Op::check(paths::OFFSETS_STORAGE, place.version);
+) -> Result<bool, WriteError> {
+    let path = paths::offsets_moved(fence.partition);
+    let checks = vec![current_check(zk, fence).await?, Op::check(paths::OFFSETS_STORAGE, place.version)];
     let create = Op::create(path.as_str(), moved.encode(), CreateMode::Persistent);
-    match zk.multi(vec![check.clone(), create]).await {
+    let marked = match zk.multi([checks.as_slice(), &[create]].concat()).await {
         // A mark of an earlier move that nobody has taken away.
         Err(error) if error.is_node_exists() => {
             let set = Op::set(path, moved.encode(), ANY_VERSION);
-            match zk.multi(vec![check, set]).await {
-                Err(error) if error.is_bad_version() || error.is_no_node() => Ok(false),
-                other => other.map(|_| true),
-            }
+            zk.multi([checks.as_slice(), &[set]].concat()).await
         }
+        other => other,
+    };
+    match marked {
+        Ok(_) => Ok(true),
         Err(error) if error.is_bad_version() || error.is_no_node() => Ok(false),
-        other => other.map(|_| true),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -145,6 +148,7 @@ async fn remove_marks(zk: &ZkClient) -> Result<(), ZkError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zk::data::PartitionState;
     use crate::zk::memory::MemoryZooKeeper;
     use crate::zk::offsets_storage;
     use OffsetsStorage::{Kafka, ZooKeeper};
@@ -164,6 +168,10 @@ mod tests {
         assert!(matches!(begin(&zk, Kafka).await, Err(NodeError::Zk(ZkError::NoNode { .. }))));
         assert_eq!(place_of(&zk, 0).await.unwrap(), None);
         offsets_storage::record(&zk, OffsetsStorageNode::of(ZooKeeper)).await.unwrap();
+        let fence = Fence { partition: 0, leader_epoch: 7 };
+        let state = PartitionState { controller_epoch: 1, leader: 1, leader_epoch: 7, isr: vec![1] };
+        let path = paths::partition_state("__consumer_offsets", 0);
+        zk.create_with_parents(&path, state.encode(), CreateMode::Persistent).await.unwrap();
         assert_eq!(begin(&zk, ZooKeeper).await.unwrap(), Begun::AlreadyThere);
         for (from, to) in [(ZooKeeper, Kafka), (Kafka, ZooKeeper)] {
             let before = place_of(&zk, 0).await.unwrap().unwrap();
@@ -173,11 +181,14 @@ mod tests {
             assert_eq!(begin(&zk, from).await.unwrap(), Begun::OtherWay(to));
             assert_eq!(storage(&zk, 0).await, (from, Some(to)));
             // Who has read the record before the move began must look again.
-            assert!(!mark_moved(&zk, 0, before, &mark(to)).await.unwrap());
+            assert!(!mark_moved(&zk, fence, before, &mark(to)).await.unwrap());
             let place = place_of(&zk, 0).await.unwrap().unwrap();
             for _ in 0..2 {
-                assert!(mark_moved(&zk, 0, place, &mark(to)).await.unwrap());
+                assert!(mark_moved(&zk, fence, place, &mark(to)).await.unwrap());
             }
+            // Nor does one mark it who was replaced.
+            let replaced = Fence { leader_epoch: 6, ..fence };
+            assert_eq!(mark_moved(&zk, replaced, place, &mark(to)).await, Err(WriteError::Fenced));
             assert_eq!(storage(&zk, 0).await, (to, None));
             assert_eq!(storage(&zk, 1).await, (from, Some(to)));
             assert_eq!(moved(&zk, to).await.unwrap(), BTreeMap::from([(0, mark(to))]));

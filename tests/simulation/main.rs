@@ -10,6 +10,7 @@ mod rng;
 // A world needs a clock of its own, which release builds do not have.
 #[cfg(debug_assertions)]
 mod cluster;
+mod fence;
 mod group;
 mod harness;
 mod transaction;

@@ -4,14 +4,14 @@ use super::Ensemble;
 use ottla::common::{TopicPartition, clock};
 use ottla::config::endpoint::{default_protocol_map, parse_endpoints};
 use ottla::zk::config_changes::{self, ConfigChanges};
-use ottla::zk::data::BrokerRegistration;
 use ottla::zk::data::consumer_registration::{ConsumerRegistration, Subscription};
+use ottla::zk::data::{BrokerRegistration, PartitionState};
 use ottla::zk::election::{self, Election};
-use ottla::zk::offsets::{self, StoredOffset};
+use ottla::zk::offsets::{self, Fence, Fences, StoredOffset, WriteError};
 use ottla::zk::old_consumers as consumers;
 use ottla::zk::registration::{self, Registrar};
 use ottla::zk::{ANY_VERSION, CreateMode, Op, OpResult, WatchKind, ZkError};
-use ottla::zk::{broker_id, cluster_id, producer_ids, skeleton};
+use ottla::zk::{broker_id, cluster_id, paths, producer_ids, skeleton};
 use std::collections::BTreeMap;
 use {CreateMode::Ephemeral, CreateMode::Persistent, CreateMode::PersistentSequential};
 
@@ -283,6 +283,7 @@ pub async fn configurations(ensemble: Ensemble<'_>) {
 
 pub async fn committed_offsets(ensemble: Ensemble<'_>) {
     let (zk, other) = (ensemble.connect().await, ensemble.connect().await);
+    let fences = Fences::default();
     let keys: Vec<TopicPartition> = (0..300).map(|p| TopicPartition::new("t", p)).collect();
     let stored = |offset: i64, metadata: &str| StoredOffset {
         offset,
@@ -297,9 +298,10 @@ pub async fn committed_offsets(ensemble: Ensemble<'_>) {
             partition: key.clone(),
             offset: stored(round * i64::from(key.partition), metadata),
             keeps_time: false,
+            fence: None,
         };
         let commits: Vec<_> = keys.iter().map(commit).collect();
-        assert!(offsets::write(&zk, &commits).await.iter().all(Result::is_ok), "round {round}");
+        assert!(offsets::write(&zk, &fences, &commits).await.iter().all(Result::is_ok), "round {round}");
         let found = offsets::read_all(&other, "g").await.unwrap();
         assert_eq!(found.len(), keys.len());
         for (key, found) in found {
@@ -310,21 +312,29 @@ pub async fn committed_offsets(ensemble: Ensemble<'_>) {
         let (number, stat) = other.get("/consumers/g/offsets/t/7").await.unwrap().unwrap();
         assert_eq!((number.as_ref(), stat.num_children), ((round * 7).to_string().as_bytes(), 0));
     }
-    offsets::write(
-        &zk,
-        &[offsets::Commit {
-            group: "g".into(),
-            partition: keys[7].clone(),
-            offset: stored(1, "x"),
-            keeps_time: false,
-        }],
-    )
-    .await;
+    // Behind a fence: of the leader before, of the current one, after a change of the ISR.
+    let state_path = paths::partition_state("__consumer_offsets", 0);
+    let state =
+        |isr: &[i32]| PartitionState { controller_epoch: 1, leader: 1, leader_epoch: 5, isr: isr.to_vec() };
+    zk.create_with_parents(&state_path, state(&[1]).encode(), CreateMode::Persistent).await.unwrap();
+    let fenced = |leader_epoch: i32| offsets::Commit {
+        group: "g".into(),
+        partition: keys[7].clone(),
+        offset: stored(1, "x"),
+        keeps_time: false,
+        fence: Some(Fence { partition: 0, leader_epoch }),
+    };
+    assert_eq!(offsets::write(&zk, &fences, &[fenced(4)]).await, [Err(WriteError::Fenced)]);
+    for isr in [&[1][..], &[1, 2], &[2]] {
+        zk.set(&state_path, state(isr).encode(), ANY_VERSION).await.unwrap();
+        assert_eq!(offsets::write(&zk, &fences, &[fenced(5)]).await, [Ok(())]);
+    }
     other.set("/consumers/g/offsets/t/7", "1", ANY_VERSION).await.unwrap();
     let found = offsets::read(&zk, "g", &keys[7..8]).await.unwrap().remove(0).unwrap().unwrap();
     assert_eq!((found.stored.offset, found.has_details), (1, false), "written by hand to the same number");
     assert_eq!(offsets::groups(&zk).await.unwrap(), ["g"]);
-    assert_eq!(offsets::delete(&zk, "g", &keys).await.unwrap(), keys.len());
+    let fence = Some(Fence { partition: 0, leader_epoch: 5 });
+    assert_eq!(offsets::delete(&zk, &fences, fence, "g", &keys).await.unwrap(), keys.len());
     assert!(zk.exists("/consumers/g").await.unwrap().is_none());
 }
 

@@ -35,8 +35,8 @@ keys! {
             "Time between searches for committed offsets to drop.";
         "offsets.commit.timeout.ms": Int = "5000", AtLeast(1), High, ReadOnly, Now =>
             "Longest wait for the replication of a commit.";
-        "offsets.commit.required.acks": Short = "-1", Any, High, ReadOnly, Later =>
-            "Acks that a commit waits for; leave it at -1.";
+        "offsets.commit.required.acks": Short = "-1", Any, High, ReadOnly, Now =>
+            "Acks that a write to `__consumer_offsets` waits for: -1, 0 or 1; leave it at -1.";
         "delete.topic.enable": Boolean = "true", Any, High, ReadOnly, Now =>
             "Allows the deletion of topics.";
         "compression.type": String = "producer", Any, High, ClusterWide, Now =>

@@ -6,7 +6,7 @@
 use super::join::JoinRequest;
 use super::membership::MemberRef;
 use super::moving::OffsetPlaces;
-use super::offsets::{OffsetStore, OffsetsStorage};
+use super::offsets::{Fence, OffsetStore, OffsetsStorage};
 use super::records::RecordFormat;
 use super::shard::{CommitRequest, FetchedOffset, Shard};
 use super::slot::{Due, Owned, Slot};
@@ -21,6 +21,7 @@ use crate::protocol::messages::describe_groups::DescribedGroup;
 use crate::protocol::messages::join_group::JoinGroupResponse;
 use crate::protocol::messages::sync_group::SyncGroupResponse;
 use crate::record::Compression;
+use crate::replication::partition::RequiredAcks;
 use bytestring::ByteString;
 use log::info;
 use std::collections::HashMap;
@@ -50,6 +51,9 @@ pub struct GroupCoordinator {
     pub(super) settings: GroupSettings,
     pub(super) format: RecordFormat,
     pub(super) commit_timeout_ms: i64,
+    /// What an append to `__consumer_offsets` waits for; none where `offsets.commit.required.acks` is a number that no
+    /// append knows (Kafka allows those up to the replication factor, and fails every append with them).
+    pub(super) acks: Option<RequiredAcks>,
     pub(super) load_buffer_bytes: usize,
     pub(super) places: OffsetPlaces,
     pub(super) store: Arc<dyn OffsetStore>,
@@ -140,6 +144,12 @@ impl GroupCoordinator {
                 compression: Compression::from_attributes(compression).unwrap_or_default(),
             },
             commit_timeout_ms: i64::from(config.offsets_commit_timeout_ms),
+            acks: match config.offsets_commit_required_acks {
+                -1 => Some(RequiredAcks::All),
+                // Its place in the log is needed either way.
+                0 | 1 => Some(RequiredAcks::Leader),
+                _ => None,
+            },
             load_buffer_bytes: config.offsets_load_buffer_size.max(1) as usize,
             places: deps.places,
             store: deps.store,
@@ -299,6 +309,12 @@ impl GroupCoordinator {
     /// Checks that this broker coordinates the group.
     pub fn check(&self, group: &str) -> Result<(), ErrorCode> {
         self.slot_of(group, true)?.check()
+    }
+
+    /// As whom this broker may change the offsets of a group outside of `__consumer_offsets`. Who judges by the group
+    /// takes it before, so that a coordinator that was replaced meanwhile is refused.
+    pub fn fence_of(&self, group: &str) -> Result<Fence, ErrorCode> {
+        self.slot_of(group, true)?.fence()
     }
 
     /// OffsetFetch from memory: all that is known of `partitions`. Where offsets are in ZooKeeper, only whether they

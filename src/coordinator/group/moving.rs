@@ -5,10 +5,10 @@
 
 use super::coordinator::{GroupCoordinator, LOG};
 use super::load::Loader;
-use super::offsets::{CommittedOffset, OffsetStoreError, OffsetsStorage};
+use super::offsets::{CommittedOffset, Fence, OffsetStoreError, OffsetsStorage};
 use super::slot::Slot;
 use crate::common::topic_name::GROUP_METADATA_TOPIC;
-use crate::common::{BrokerId, LeaderEpoch, TopicPartition, clock, java_hash};
+use crate::common::{BrokerId, TopicPartition, clock, java_hash};
 use crate::replication::{Partition, PartitionError};
 use crate::zk::data::TopicAssignment;
 use crate::zk::data::offsets_moved::OffsetsMoved;
@@ -81,7 +81,8 @@ pub(super) struct Loading<'a> {
     pub(super) slot: &'a Slot,
     pub(super) log: &'a Arc<Partition>,
     pub(super) load: u64,
-    pub(super) leader_epoch: LeaderEpoch,
+    /// As whom.
+    pub(super) fence: Fence,
 }
 
 impl GroupCoordinator {
@@ -143,10 +144,10 @@ impl GroupCoordinator {
                 let partitions = count_partitions(zk).await?;
                 self.move_to_log(partitions, loading, loader).await?
             }
-            OffsetsStorage::ZooKeeper => self.move_to_store(loader).await?,
+            OffsetsStorage::ZooKeeper => self.move_to_store(loading, loader).await?,
         };
         let moved = OffsetsMoved { storage: to, broker, groups, offsets };
-        let marked = offsets_move::mark_moved(zk, partition, place, &moved).await;
+        let marked = offsets_move::mark_moved(zk, loading.fence, place, &moved).await;
         let marked = marked.map_err(|error| {
             warn!(target: LOG, "Cannot mark partition {partition} as moved: {error}");
             OffsetStoreError::Unavailable
@@ -158,8 +159,10 @@ impl GroupCoordinator {
     }
 
     async fn append_for_move(&self, loading: &Loading<'_>, batch: Bytes) -> Result<i64, MoveError> {
-        let appended =
-            loading.log.append_as_coordinator(batch, loading.leader_epoch, self.commit_timeout_ms).await;
+        let appended = loading
+            .log
+            .append_as_coordinator(batch, loading.fence.leader_epoch, self.commit_timeout_ms)
+            .await;
         appended.map(|appended| appended.base_offset).map_err(MoveError::Log)
     }
 
@@ -194,12 +197,16 @@ impl GroupCoordinator {
 
     /// Into ZooKeeper: what `__consumer_offsets` has. The copies in the log are taken back once the partition is in use
     /// there, as with every load that finds some.
-    async fn move_to_store(&self, loader: &Loader) -> Result<(usize, usize), MoveError> {
+    async fn move_to_store(
+        &self,
+        loading: &Loading<'_>,
+        loader: &Loader,
+    ) -> Result<(usize, usize), MoveError> {
         let all: Vec<(ByteString, Vec<(TopicPartition, CommittedOffset)>)> = loader.all_committed();
         let mut count = 0;
         for (group, offsets) in &all {
             for chunk in offsets.chunks(CHUNK) {
-                let stored = self.store.commit(group.clone(), chunk.to_vec()).await?;
+                let stored = self.store.commit(group.clone(), chunk.to_vec(), Some(loading.fence)).await?;
                 stored.into_iter().collect::<Result<Vec<()>, _>>()?;
                 let partitions = chunk.iter().map(|(partition, _)| partition.clone()).collect();
                 let found = self.store.fetch(group.clone(), partitions).await?;

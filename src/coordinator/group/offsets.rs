@@ -18,6 +18,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use crate::zk::offsets::Fence;
 pub use crate::zk::offsets_storage::OffsetsStorage;
 
 /// The offset that a group has committed for a partition.
@@ -48,6 +49,8 @@ pub enum OffsetStoreError {
     TooLarge,
     /// Old consumers, which coordinate through the store, are active in the group.
     InUse,
+    /// Another broker coordinates the group by now.
+    NotCoordinator,
 }
 
 impl OffsetStoreError {
@@ -59,6 +62,7 @@ impl OffsetStoreError {
             OffsetStoreError::Corrupt => ErrorCode::UnknownServerError,
             OffsetStoreError::TooLarge => ErrorCode::InvalidCommitOffsetSize,
             OffsetStoreError::InUse => ErrorCode::NonEmptyGroup,
+            OffsetStoreError::NotCoordinator => ErrorCode::NotCoordinator,
         }
     }
 }
@@ -71,6 +75,7 @@ impl fmt::Display for OffsetStoreError {
             OffsetStoreError::Corrupt => "the store of offsets holds something unreadable",
             OffsetStoreError::TooLarge => "the store of offsets does not hold anything so large",
             OffsetStoreError::InUse => "old consumers are active in the group",
+            OffsetStoreError::NotCoordinator => "another broker coordinates the group",
         })
     }
 }
@@ -109,12 +114,18 @@ pub type Stored<T> = Pin<Box<dyn Future<Output = Result<T, OffsetStoreError>> + 
 
 /// A place for committed offsets outside of `__consumer_offsets`. Calls for one group come in order: the coordinator
 /// awaits one write before it begins the next of the same partitions. The caller puts a time limit on every call.
+///
+/// Whoever writes as a coordinator says as which leader, in which epoch, and is refused once another one has followed
+/// ([`OffsetStoreError::NotCoordinator`]). The epoch is that in which the write was judged to be right, not the one of
+/// the call.
 pub trait OffsetStore: Send + Sync {
-    /// Stores offsets; a result for each, in order. The outer error means that none was stored.
+    /// Stores offsets; a result for each, in order. The outer error means that none was stored. Without a fence: for
+    /// clients that know no coordinators.
     fn commit(
         &self,
         group: ByteString,
         offsets: Vec<(TopicPartition, CommittedOffset)>,
+        fence: Option<Fence>,
     ) -> Stored<Vec<Result<(), OffsetStoreError>>>;
 
     /// As [`OffsetStore::commit`], of offsets that were committed before, in a transaction: each keeps its time to the
@@ -123,6 +134,7 @@ pub trait OffsetStore: Send + Sync {
         &self,
         group: ByteString,
         offsets: Vec<(TopicPartition, CommittedOffset)>,
+        fence: Fence,
     ) -> Stored<Vec<Result<(), OffsetStoreError>>>;
 
     /// The offsets of `partitions`, in order, none where there is none.
@@ -136,14 +148,14 @@ pub trait OffsetStore: Send + Sync {
     fn fetch_all(&self, group: ByteString) -> Stored<Vec<(TopicPartition, CommittedOffset)>>;
 
     /// Deletes offsets; gives how many there were.
-    fn delete(&self, group: ByteString, partitions: Vec<TopicPartition>) -> Stored<usize>;
+    fn delete(&self, group: ByteString, partitions: Vec<TopicPartition>, fence: Fence) -> Stored<usize>;
 
     /// Deletes all offsets of the group; gives how many there were.
-    fn delete_group(&self, group: ByteString) -> Stored<usize>;
+    fn delete_group(&self, group: ByteString, fence: Fence) -> Stored<usize>;
 
     /// Deletes what has expired, unless old consumers (those that coordinate through the store) are active in the
     /// group. Gives how many offsets are left.
-    fn remove_expired(&self, group: ByteString, rule: ExpiryRule) -> Stored<usize>;
+    fn remove_expired(&self, group: ByteString, rule: ExpiryRule, fence: Fence) -> Stored<usize>;
 
     /// Names of groups that have offsets.
     fn groups(&self) -> Stored<Vec<ByteString>>;

@@ -1,7 +1,7 @@
 //! The shard of one partition of `__consumer_offsets`, with what the driver keeps for it: who waits, what is to be
 //! stored. One short mutex; nothing is awaited, answered or appended under it.
 
-use super::offsets::OffsetsStorage;
+use super::offsets::{Fence, OffsetsStorage};
 use super::shard::Shard;
 use super::step::{Answer, Caller, Effect, GroupSettings, Now, OffsetsToStore, Step};
 use crate::common::halt::HaltOnPanic;
@@ -216,10 +216,27 @@ impl Slot {
 
     /// True if life `load` of the shard is over.
     pub(super) fn is_other_life(&self, load: u64) -> bool {
-        match &self.lock().0.status {
-            Status::Absent => true,
-            Status::Loading { load: current, .. } => *current != load,
-            Status::Owned(owned) => owned.load != load,
+        self.fence_of(load).is_none()
+    }
+
+    /// As whom life `load` of the shard may write outside of `__consumer_offsets`; none if it is over.
+    pub(super) fn fence_of(&self, load: u64) -> Option<Fence> {
+        let (inner, _halt) = self.lock();
+        let is_alive = match &inner.status {
+            Status::Absent => false,
+            Status::Loading { load: current, .. } => *current == load,
+            Status::Owned(owned) => owned.load == load,
+        };
+        is_alive.then_some(Fence { partition: self.partition, leader_epoch: inner.leader_epoch })
+    }
+
+    /// The same for the shard that is in use.
+    pub(super) fn fence(&self) -> Result<Fence, ErrorCode> {
+        let (inner, _halt) = self.lock();
+        match &inner.status {
+            Status::Absent => Err(ErrorCode::NotCoordinator),
+            Status::Loading { .. } => Err(ErrorCode::CoordinatorLoadInProgress),
+            Status::Owned(_) => Ok(Fence { partition: self.partition, leader_epoch: inner.leader_epoch }),
         }
     }
 
@@ -262,11 +279,6 @@ impl Slot {
                 None
             }
         }
-    }
-
-    /// The epoch in which this broker leads, or led last.
-    pub(super) fn leader_epoch(&self) -> LeaderEpoch {
-        self.lock().0.leader_epoch
     }
 
     /// Waits for the turn to bring offsets of transactions to the store.

@@ -1,7 +1,7 @@
 //! Carrying out what shards want stored: appends to `__consumer_offsets`, and calls of the store of offsets outside.
 
 use super::coordinator::{GroupCoordinator, LOG};
-use super::offsets::{CommittedOffset, OffsetStoreError, OffsetsStorage, Stored};
+use super::offsets::{CommittedOffset, Fence, OffsetStoreError, OffsetsStorage, Stored};
 use super::slot::{Due, Job, Owned, Slot};
 use super::step::{Effect, GroupRef, OffsetsToStore, Step, StoreFailure, StoreResult};
 use crate::common::{ErrorCode, TopicPartition, clock};
@@ -52,7 +52,8 @@ impl GroupCoordinator {
             Effect::StoreOffsets(store)
                 if store.producer.is_none() && job.storage == OffsetsStorage::ZooKeeper =>
             {
-                let committed = self.store.commit(store.group.id.clone(), store.offsets.clone());
+                let fence = Fence { partition: slot.partition, leader_epoch: job.leader_epoch };
+                let committed = self.store.commit(store.group.id.clone(), store.offsets.clone(), Some(fence));
                 let Effect::StoreOffsets(store) = job.effect else { return };
                 self.spawn(commit_in_store(errand, store, committed));
             }
@@ -85,7 +86,8 @@ impl GroupCoordinator {
             BuildError::TooLarge => StoreFailure::TooLarge,
             _ => StoreFailure::Refused(ErrorCode::UnknownServerError),
         })?;
-        Ok(job.log.append_as_coordinator(batch, job.leader_epoch, self.commit_timeout_ms))
+        let acks = self.acks.ok_or(StoreFailure::Refused(ErrorCode::InvalidRequiredAcks))?;
+        Ok(job.log.append_as_coordinator_with(batch, job.leader_epoch, acks, self.commit_timeout_ms))
     }
 
     /// On the worker that is asked, or in the background.
@@ -113,7 +115,8 @@ impl GroupCoordinator {
         // A topic of the same name may be there soon.
         let deleted_ms = clock::now_ms();
         for group in self.store.groups().await? {
-            if self.check(&group).is_err() || self.storage_of(&group) != OffsetsStorage::ZooKeeper {
+            let Ok(fence) = self.fence_of(&group) else { continue };
+            if self.storage_of(&group) != OffsetsStorage::ZooKeeper {
                 continue;
             }
             let mut offsets = self.store.fetch_all(group.clone()).await?;
@@ -122,7 +125,7 @@ impl GroupCoordinator {
             });
             if !offsets.is_empty() {
                 let gone: Vec<TopicPartition> = offsets.into_iter().map(|(partition, _)| partition).collect();
-                let count = self.store.delete(group.clone(), gone).await?;
+                let count = self.store.delete(group.clone(), gone, fence).await?;
                 info!(target: LOG, "Removed {count} offsets of group {group} associated with deleted topics: {topics:?}");
             }
         }
@@ -136,7 +139,8 @@ impl GroupCoordinator {
         let errand = Errand { coordinator: Arc::clone(self), slot: Arc::clone(slot), load };
         self.background.spawn(async move {
             for (group, rule) in rules {
-                match errand.coordinator.store.remove_expired(group.id.clone(), rule).await {
+                let Some(fence) = errand.slot.fence_of(load) else { return };
+                match errand.coordinator.store.remove_expired(group.id.clone(), rule, fence).await {
                     Ok(0) => errand.report(|owned, step| owned.shard.remove_unused(&group, step)),
                     Ok(_) => {}
                     Err(error) => warn!(target: LOG, "Cannot expire offsets of group {}: {error}", group.id),
@@ -194,12 +198,17 @@ async fn commit_in_store(
     errand.report(|owned, step| owned.shard.offsets_stored(store, result, step));
 }
 
+/// True if the store may do tomorrow what it has refused today: in the next leader epoch, if it is still ours.
+fn may_pass(error: &OffsetStoreError) -> bool {
+    matches!(error, OffsetStoreError::Unavailable | OffsetStoreError::NotCoordinator)
+}
+
 /// Brings offsets of transactions to the store. What the store has of a later time stays: it was committed after them,
 /// or put there by hand, and a load may find them long after they were handed over.
 async fn hand_over(errand: Errand, group: GroupRef, offsets: Vec<(TopicPartition, CommittedOffset)>) {
     let store = &errand.coordinator.store;
     let partitions: Vec<TopicPartition> = offsets.iter().map(|(partition, _)| partition.clone()).collect();
-    loop {
+    while let Some(fence) = errand.slot.fence_of(errand.load) {
         let newer = async {
             let known = store.fetch(group.id.clone(), partitions.clone()).await?;
             let is_older = |known: &Result<Option<CommittedOffset>, _>, ours: &CommittedOffset| match known {
@@ -209,10 +218,10 @@ async fn hand_over(errand: Errand, group: GroupRef, offsets: Vec<(TopicPartition
             let newer = offsets.iter().zip(&known).filter(|((_, ours), known)| is_older(known, ours));
             let newer: Vec<_> = newer.map(|(offset, _)| offset.clone()).collect();
             if !newer.is_empty() {
-                let stored = store.hand_over(group.id.clone(), newer).await?;
+                let stored = store.hand_over(group.id.clone(), newer, fence).await?;
                 // What can never be stored must not hold up the rest for ever.
                 for error in stored.into_iter().filter_map(Result::err) {
-                    if error == OffsetStoreError::Unavailable {
+                    if may_pass(&error) {
                         return Err(error);
                     }
                     error!(target: LOG, "An offset of group {} that a transaction has committed is lost: {error}", group.id);
@@ -226,7 +235,7 @@ async fn hand_over(errand: Errand, group: GroupRef, offsets: Vec<(TopicPartition
         drop(turn);
         match done {
             Ok(()) => break,
-            Err(OffsetStoreError::Unavailable) => {
+            Err(error) if may_pass(&error) => {
                 warn!(target: LOG, "Offsets of group {} that a transaction has committed wait for ZooKeeper", group.id);
                 tokio::time::sleep(HAND_OVER_RETRY).await;
             }
@@ -234,9 +243,6 @@ async fn hand_over(errand: Errand, group: GroupRef, offsets: Vec<(TopicPartition
                 error!(target: LOG, "Offsets of group {} that a transaction has committed are lost: {error}", group.id);
                 break;
             }
-        }
-        if errand.slot.is_other_life(errand.load) {
-            return;
         }
     }
     errand.report(|owned, step| owned.shard.handed_over(&group, partitions, step));

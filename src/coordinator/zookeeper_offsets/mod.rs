@@ -7,12 +7,13 @@
 
 mod writer;
 
-use super::group::offsets::{CommittedOffset, ExpiryRule, OffsetStore, OffsetStoreError, Stored};
+use super::group::offsets::{CommittedOffset, ExpiryRule, Fence, OffsetStore, OffsetStoreError, Stored};
 use crate::common::{ErrorCode, TopicPartition};
-use crate::zk::offsets::{self, Found, StoredOffset};
+use crate::zk::offsets::{self, Fences, Found, StoredOffset, WriteError};
 use crate::zk::{NodeError, ZkClient, ZkError};
 use bytestring::ByteString;
 use log::{error, warn};
+use std::sync::Arc;
 use std::time::Duration;
 use writer::Writer;
 
@@ -21,6 +22,7 @@ const LOG: &str = "kafka.coordinator.group.ZooKeeperOffsets";
 /// The store.
 pub struct ZooKeeperOffsets {
     zk: ZkClient,
+    fences: Arc<Fences>,
     writer: Writer,
 }
 
@@ -29,7 +31,8 @@ impl ZooKeeperOffsets {
     /// (`offsets.commit.timeout.ms`).
     pub fn start(zk: &ZkClient, patience: Duration) -> ZooKeeperOffsets {
         let zk = zk.with_patience(patience);
-        ZooKeeperOffsets { writer: Writer::start(zk.clone()), zk }
+        let fences = Arc::new(Fences::default());
+        ZooKeeperOffsets { writer: Writer::start(zk.clone(), Arc::clone(&fences)), fences, zk }
     }
 }
 
@@ -45,6 +48,16 @@ fn failed(what: &str, group: &str, error: &ZkError) -> OffsetStoreError {
         _ => {
             error!(target: LOG, "Cannot {what} the offsets of group {group}: {error}");
             OffsetStoreError::Unavailable
+        }
+    }
+}
+
+fn not_written(what: &str, group: &str, error: &WriteError) -> OffsetStoreError {
+    match error {
+        WriteError::Zk(error) => failed(what, group, error),
+        WriteError::Fenced => {
+            warn!(target: LOG, "Did not {what} the offsets of group {group}: {error}");
+            OffsetStoreError::NotCoordinator
         }
     }
 }
@@ -74,14 +87,15 @@ impl ZooKeeperOffsets {
     fn write(
         &self,
         group: ByteString,
-        offsets: &[(TopicPartition, CommittedOffset)],
-        keeps_time: bool,
+        (offsets, keeps_time): (&[(TopicPartition, CommittedOffset)], bool),
+        fence: Option<Fence>,
     ) -> Stored<Vec<Result<(), OffsetStoreError>>> {
         let commits = offsets.iter().map(|(partition, committed)| offsets::Commit {
             group: group.to_string(),
             partition: partition.clone(),
             offset: to_stored(committed),
             keeps_time,
+            fence,
         });
         let written = self.writer.write(commits.collect());
         Box::pin(async move {
@@ -92,7 +106,7 @@ impl ZooKeeperOffsets {
                     // Once for all that failed alike.
                     Some((earlier, answer)) if *earlier == error => OffsetStoreError::clone(answer),
                     _ => {
-                        let answer = failed("commit", &group, &error);
+                        let answer = not_written("commit", &group, &error);
                         said = Some((error, answer.clone()));
                         answer
                     }
@@ -108,16 +122,18 @@ impl OffsetStore for ZooKeeperOffsets {
         &self,
         group: ByteString,
         offsets: Vec<(TopicPartition, CommittedOffset)>,
+        fence: Option<Fence>,
     ) -> Stored<Vec<Result<(), OffsetStoreError>>> {
-        self.write(group, &offsets, false)
+        self.write(group, (&offsets, false), fence)
     }
 
     fn hand_over(
         &self,
         group: ByteString,
         offsets: Vec<(TopicPartition, CommittedOffset)>,
+        fence: Fence,
     ) -> Stored<Vec<Result<(), OffsetStoreError>>> {
-        self.write(group, &offsets, true)
+        self.write(group, (&offsets, true), Some(fence))
     }
 
     fn fetch(
@@ -150,36 +166,36 @@ impl OffsetStore for ZooKeeperOffsets {
         })
     }
 
-    fn delete(&self, group: ByteString, partitions: Vec<TopicPartition>) -> Stored<usize> {
-        let zk = self.zk.clone();
+    fn delete(&self, group: ByteString, partitions: Vec<TopicPartition>, fence: Fence) -> Stored<usize> {
+        let (zk, fences) = (self.zk.clone(), Arc::clone(&self.fences));
         Box::pin(async move {
-            let deleted = offsets::delete(&zk, &group, &partitions).await;
-            deleted.map_err(|error| failed("delete", &group, &error))
+            let deleted = offsets::delete(&zk, &fences, Some(fence), &group, &partitions).await;
+            deleted.map_err(|error| not_written("delete", &group, &error))
         })
     }
 
-    fn delete_group(&self, group: ByteString) -> Stored<usize> {
-        let zk = self.zk.clone();
+    fn delete_group(&self, group: ByteString, fence: Fence) -> Stored<usize> {
+        let (zk, fences) = (self.zk.clone(), Arc::clone(&self.fences));
         Box::pin(async move {
             let work = async {
                 match offsets::has_live_consumers(&zk, &group).await? {
                     true => Ok(None),
-                    false => offsets::delete_group(&zk, &group).await.map(Some),
+                    false => offsets::delete_group(&zk, &fences, Some(fence), &group).await.map(Some),
                 }
             };
-            match work.await.map_err(|error| failed("delete", &group, &error))? {
+            match work.await.map_err(|error| not_written("delete", &group, &error))? {
                 Some(count) => Ok(count),
                 None => Err(OffsetStoreError::InUse),
             }
         })
     }
 
-    fn remove_expired(&self, group: ByteString, rule: ExpiryRule) -> Stored<usize> {
-        let zk = self.zk.clone();
+    fn remove_expired(&self, group: ByteString, rule: ExpiryRule, fence: Fence) -> Stored<usize> {
+        let (zk, fences) = (self.zk.clone(), Arc::clone(&self.fences));
         Box::pin(async move {
             let is_expired = |key: &TopicPartition, found: &Found| is_expired(&rule, key, found);
-            let expired = offsets::remove_expired(&zk, &group, is_expired).await;
-            expired.map(|expired| expired.left).map_err(|error| failed("expire", &group, &error))
+            let expired = offsets::remove_expired(&zk, &fences, Some(fence), &group, is_expired).await;
+            expired.map(|expired| expired.left).map_err(|error| not_written("expire", &group, &error))
         })
     }
 

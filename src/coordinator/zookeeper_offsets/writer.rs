@@ -1,6 +1,6 @@
 //! The task that writes commits, all that wait at a time.
 
-use crate::zk::offsets::{self, Commit};
+use crate::zk::offsets::{self, Commit, Fences, WriteError};
 use crate::zk::{ZkClient, ZkError};
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const WAITING_MAX: usize = 256 * 1024;
 /// Commits of one round, about: a client does not wait for more than these before its own.
 const ROUND_MAX: usize = 16 * 1024;
 
-type Results = Vec<Result<(), ZkError>>;
+type Results = Vec<Result<(), WriteError>>;
 
 struct Job {
     commits: Vec<Commit>,
@@ -28,10 +28,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the task on the runtime of the caller.
-    pub(super) fn start(zk: ZkClient) -> Writer {
+    pub(super) fn start(zk: ZkClient, fences: Arc<Fences>) -> Writer {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(run(zk, receiver, Arc::clone(&waiting)));
+        tokio::spawn(run((zk, fences), receiver, Arc::clone(&waiting)));
         Writer { jobs, waiting }
     }
 
@@ -57,7 +57,11 @@ impl Writer {
     }
 }
 
-async fn run(zk: ZkClient, mut jobs: mpsc::UnboundedReceiver<Job>, waiting: Arc<AtomicUsize>) {
+async fn run(
+    (zk, fences): (ZkClient, Arc<Fences>),
+    mut jobs: mpsc::UnboundedReceiver<Job>,
+    waiting: Arc<AtomicUsize>,
+) {
     while let Some(first) = jobs.recv().await {
         let mut round = first.commits;
         let mut parts = vec![(round.len(), first.done)];
@@ -67,7 +71,7 @@ async fn run(zk: ZkClient, mut jobs: mpsc::UnboundedReceiver<Job>, waiting: Arc<
             parts.push((commits.len(), done));
             round.extend(commits);
         }
-        let mut results = offsets::write(&zk, &round).await.into_iter();
+        let mut results = offsets::write(&zk, &fences, &round).await.into_iter();
         waiting.fetch_sub(round.len(), Ordering::Relaxed);
         for (count, done) in parts {
             // Whoever asked may have gone.

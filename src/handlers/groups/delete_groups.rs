@@ -24,12 +24,13 @@ pub async fn handle(broker: Arc<Broker>, _: Call, request: DeleteGroupsRequest) 
 }
 
 async fn delete(broker: &Broker, id: &ByteString) -> Result<(), ErrorCode> {
+    let fence = broker.groups.fence_of(id);
     let deleted = broker.groups.delete(id);
     let is_own = matches!(deleted, Ok(()) | Err(ErrorCode::GroupIdNotFound));
     if broker.groups.storage_of(id) == OffsetsStorage::Kafka || !is_own {
         return deleted;
     }
-    let count = broker.groups.zookeeper_offsets().delete_group(id.clone()).await;
+    let count = broker.groups.zookeeper_offsets().delete_group(id.clone(), fence?).await;
     match count.map_err(|error| error.code())? {
         0 => deleted,
         _ => Ok(()),

@@ -102,7 +102,7 @@ fn commit_to_zookeeper(
     let accepted: Vec<_> = accepted.map(|(offset, _)| offset).collect();
     let count = accepted.len();
     // Under way from here on, whether the client waits or not.
-    let stored = broker.groups.zookeeper_offsets().commit(group, accepted);
+    let stored = broker.groups.zookeeper_offsets().commit(group, accepted, None);
     let task = broker.background.spawn(stored);
     async move {
         let results = match task.await {

@@ -49,6 +49,7 @@ async fn delete(
     group: &ByteString,
     partitions: &[TopicPartition],
 ) -> Result<Vec<ErrorCode>, ErrorCode> {
+    let fence = broker.groups.fence_of(group);
     let judged = broker.groups.delete_offsets(group, partitions);
     if broker.groups.storage_of(group) == OffsetsStorage::Kafka {
         return judged;
@@ -68,7 +69,7 @@ async fn delete(
     let deletable = partitions.iter().zip(&codes).filter(|(_, code)| code.is_none());
     let deletable: Vec<TopicPartition> = deletable.map(|(partition, _)| partition.clone()).collect();
     if !deletable.is_empty() {
-        store.delete(group.clone(), deletable).await.map_err(|error| error.code())?;
+        store.delete(group.clone(), deletable, fence?).await.map_err(|error| error.code())?;
     }
     Ok(codes)
 }

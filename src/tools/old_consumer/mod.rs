@@ -21,7 +21,7 @@ use crate::tools::consumer::{Consumer, ConsumerRecord, ConsumerSettings, Start, 
 use crate::tools::exception::Exception;
 use crate::tools::output::{Level, log};
 use crate::zk::data::consumer_registration::{ConsumerRegistration, Subscription as Wish};
-use crate::zk::offsets::{self, Commit, StoredOffset};
+use crate::zk::offsets::{self, Commit, Fences, StoredOffset};
 use crate::zk::{SessionEvent, ZkClient, ZkConfig, old_consumers, paths};
 use group::{View, Viewer};
 use std::collections::BTreeMap;
@@ -360,6 +360,7 @@ impl OldConsumer {
                     group: self.settings.group.clone(),
                     partition: key.clone(),
                     keeps_time: false,
+                    fence: None,
                     offset: StoredOffset {
                         offset,
                         leader_epoch: None,
@@ -370,7 +371,8 @@ impl OldConsumer {
                 });
             }
         }
-        let results = self.runtime.block_on(offsets::write(&self.viewer.zk, &commits));
+        let fences = Fences::default();
+        let results = self.runtime.block_on(offsets::write(&self.viewer.zk, &fences, &commits));
         for (commit, result) in commits.into_iter().zip(results) {
             match result {
                 Ok(()) => {

@@ -9,10 +9,12 @@
 //!
 //! Nobody caches anything here: what is read is what ZooKeeper holds.
 
+pub mod fence;
 mod group_node;
 mod remove;
 mod write;
 
+pub use fence::{Fence, Fences, WriteError};
 pub use group_node::{group_name, group_node};
 pub use remove::{Expired, delete, delete_group, has_live_consumers, remove_expired};
 pub use write::{Commit, write};

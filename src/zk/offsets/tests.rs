@@ -28,11 +28,11 @@ fn key(topic: &str, partition: i32) -> TopicPartition {
 }
 
 fn commit(group: &str, topic: &str, partition: i32, offset: StoredOffset) -> Commit {
-    Commit { group: group.into(), partition: key(topic, partition), offset, keeps_time: false }
+    Commit { group: group.into(), partition: key(topic, partition), offset, keeps_time: false, fence: None }
 }
 
 async fn write_one(zk: &ZkClient, group: &str, offset: StoredOffset) {
-    assert_eq!(write(zk, &[commit(group, "t", 0, offset)]).await, [Ok(())]);
+    assert_eq!(write(zk, &Fences::default(), &[commit(group, "t", 0, offset)]).await, [Ok(())]);
 }
 
 async fn read_one(zk: &ZkClient, group: &str) -> Option<StoredOffset> {
@@ -112,7 +112,7 @@ async fn many_commits_make_few_transactions_and_the_last_counts() {
     commits.push(commit("h/x", "u", 0, full(5)));
     for round in 0..2 {
         zookeeper.take_log();
-        let results = write(&zk, &commits).await;
+        let results = write(&zk, &Fences::default(), &commits).await;
         assert!(results.len() == 302 && results.iter().all(Result::is_ok), "{results:?}");
         let log = zookeeper.take_log();
         assert_eq!(log.iter().filter(|line| *line == "multi").count(), 3, "round {round}");
@@ -136,9 +136,11 @@ async fn one_commit_that_cannot_be_does_not_stop_the_others() {
         commit("g", "u", -1, plain(1)),
         commit("h", "t", 0, plain(2)),
     ];
-    let results = write(&zk, &commits).await;
+    let results = write(&zk, &Fences::default(), &commits).await;
     assert!(results[0].is_ok() && results[1].is_err() && results[2].is_err() && results[3].is_ok());
-    let results = write(&zk, &[commit("g", "t", 0, plain(3)), commit("g", "bad", 0, plain(1))]).await;
+    let results =
+        write(&zk, &Fences::default(), &[commit("g", "t", 0, plain(3)), commit("g", "bad", 0, plain(1))])
+            .await;
     assert!(results[1].is_err(), "{results:?}");
     assert_eq!(read_one(&zk, "g").await.unwrap().offset, 3);
 }
@@ -167,7 +169,7 @@ async fn a_lost_answer_or_session_does_no_harm() {
 async fn garbage_is_an_error_where_it_stands_and_nowhere_else() {
     let zk = MemoryZooKeeper::new().connect();
     for offset in 0..4 {
-        write(&zk, &[commit("g", "t", offset, full(1))]).await;
+        write(&zk, &Fences::default(), &[commit("g", "t", offset, full(1))]).await;
     }
     for (path, data) in [("0", "many"), ("1", ""), ("2", "99999999999999999999")] {
         zk.set(&format!("/consumers/g/offsets/t/{path}"), data, ANY_VERSION).await.unwrap();
@@ -197,7 +199,7 @@ async fn garbage_is_an_error_where_it_stands_and_nowhere_else() {
         found.into_iter().map(|f| f.unwrap().map(|f| (f.stored.offset, f.has_details))).collect();
     assert_eq!(offsets, [Some((8, false)), None, None]);
     // A commit mends it.
-    assert_eq!(write(&zk, &[commit("g", "t", 0, plain(6))]).await, [Ok(())]);
+    assert_eq!(write(&zk, &Fences::default(), &[commit("g", "t", 0, plain(6))]).await, [Ok(())]);
     assert_eq!(read_one(&zk, "g").await.unwrap().offset, 6);
 }
 
@@ -205,41 +207,60 @@ async fn garbage_is_an_error_where_it_stands_and_nowhere_else() {
 async fn deletions_leave_no_empty_nodes_and_nothing_of_others() {
     let zookeeper = MemoryZooKeeper::new();
     let zk = zookeeper.connect();
-    write(&zk, &[commit("g", "t", 0, full(1)), commit("g", "t", 1, plain(1)), commit("g", "u", 0, plain(1))])
-        .await;
-    assert_eq!(delete(&zk, "g", &[key("t", 0), key("t", 1), key("t", 2)]).await.unwrap(), 2);
+    write(
+        &zk,
+        &Fences::default(),
+        &[commit("g", "t", 0, full(1)), commit("g", "t", 1, plain(1)), commit("g", "u", 0, plain(1))],
+    )
+    .await;
+    assert_eq!(
+        delete(&zk, &Fences::default(), None, "g", &[key("t", 0), key("t", 1), key("t", 2)]).await.unwrap(),
+        2
+    );
     assert_eq!(partitions(&zk, "g").await.unwrap(), [key("u", 0)]);
     assert!(zk.exists("/consumers/g/offset_details").await.unwrap().is_none());
-    assert_eq!(delete(&zk, "g", &[key("u", 0)]).await.unwrap(), 1);
+    assert_eq!(delete(&zk, &Fences::default(), None, "g", &[key("u", 0)]).await.unwrap(), 1);
     assert_eq!(zookeeper.dump("/consumers"), ["/consumers | P | null"]);
     // An old consumer was there, and is gone.
-    write(&zk, &[commit("g", "t", 0, full(1))]).await;
+    write(&zk, &Fences::default(), &[commit("g", "t", 0, full(1))]).await;
     for path in ["/consumers/g/ids", "/consumers/g/owners/t"] {
         zk.ensure_path(path).await.unwrap();
     }
     zk.create("/consumers/g/ids/c", "", CreateMode::Ephemeral).await.unwrap();
-    assert_eq!(delete_group(&zk, "g").await.unwrap(), 1);
+    assert_eq!(delete_group(&zk, &Fences::default(), None, "g").await.unwrap(), 1);
     assert!(zk.exists("/consumers/g/owners/t").await.unwrap().is_some(), "its owner lives");
     zk.delete("/consumers/g/ids/c", ANY_VERSION).await.unwrap();
-    assert_eq!(delete_group(&zk, "g").await.unwrap(), 0);
+    assert_eq!(delete_group(&zk, &Fences::default(), None, "g").await.unwrap(), 0);
     assert_eq!(zookeeper.dump("/consumers"), ["/consumers | P | null"]);
 }
 
 #[tokio::test]
 async fn what_expires_goes_unless_it_is_written_meanwhile_or_old_consumers_live() {
     let zk = MemoryZooKeeper::new().connect();
-    write(&zk, &[commit("g", "t", 0, full(1)), commit("g", "t", 1, full(2))]).await;
+    write(&zk, &Fences::default(), &[commit("g", "t", 0, full(1)), commit("g", "t", 1, full(2))]).await;
     let first = |key: &TopicPartition, _: &Found| key.partition == 0;
     zk.ensure_path("/consumers/g/ids").await.unwrap();
     zk.create("/consumers/g/ids/c", "", CreateMode::Ephemeral).await.unwrap();
-    assert_eq!(remove_expired(&zk, "g", first).await.unwrap(), Expired { removed: 0, left: 2 });
+    assert_eq!(
+        remove_expired(&zk, &Fences::default(), None, "g", first).await.unwrap(),
+        Expired { removed: 0, left: 2 }
+    );
     zk.delete("/consumers/g/ids/c", ANY_VERSION).await.unwrap();
     let all = read_all(&zk, "g").await.unwrap();
-    assert_eq!(remove_expired(&zk, "g", first).await.unwrap(), Expired { removed: 1, left: 1 });
+    assert_eq!(
+        remove_expired(&zk, &Fences::default(), None, "g", first).await.unwrap(),
+        Expired { removed: 1, left: 1 }
+    );
     assert_eq!(partitions(&zk, "g").await.unwrap(), [key("t", 1)]);
-    // The version seen is the condition.
-    write(&zk, &[commit("g", "t", 1, full(3))]).await;
+    // The version seen is the condition, of the details too: they belong to a commit that came meanwhile.
+    write(&zk, &Fences::default(), &[commit("g", "t", 1, full(3))]).await;
     let seen = &all[1];
-    assert_eq!(remove::delete_versions(&zk, "g", &[(&seen.0, seen.1.version)]).await.unwrap(), 0);
+    assert_eq!(
+        remove::delete_versions(&zk, (&Fences::default(), None), "g", &[(&seen.0, seen.1.version)])
+            .await
+            .unwrap(),
+        0
+    );
     assert_eq!(partitions(&zk, "g").await.unwrap(), [key("t", 1)]);
+    assert_eq!(read(&zk, "g", &[key("t", 1)]).await.unwrap().remove(0).unwrap().unwrap().stored, full(3));
 }
