@@ -93,6 +93,9 @@ fn configure(options: &Options, shape: Shape) -> Result<Config, Stop> {
         shape,
         old: None,
     };
+    if ["csv-reporter-enabled", "metrics-dir"].iter().any(|name| options.has(name)) {
+        err_line!("This consumer keeps no metrics: --csv-reporter-enabled and --metrics-dir write no files.");
+    }
     if options.has("zookeeper") {
         return Ok(Config { old: Some(old::configure(options, properties, extra)?), ..config });
     }
