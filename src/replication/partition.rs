@@ -370,10 +370,12 @@ impl Partition {
         due.serve();
     }
 
-    /// Flushes a log that wants it (a segment was rolled, `flush.ms` went by). Blocks on the disk, off the mutex.
+    /// Flushes a log that wants it (a segment was rolled, `flush.ms` went by). Blocks on the disk, off the mutex, but for
+    /// the epochs of a new leader.
     pub fn flush_if_wanted(&self, now_ms: i64) -> Result<(), StorageError> {
         let job = self.with_state(|state| {
             let Some(log) = state.log.as_mut() else { return Ok(None) };
+            log.write_stale_epochs()?;
             if log.flush_wanted(now_ms) { log.begin_flush(now_ms) } else { Ok(None) }
         })?;
         let Some(job) = job else { return Ok(()) };

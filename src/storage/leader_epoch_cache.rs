@@ -1,8 +1,8 @@
 //! Where each leader epoch begins (KIP-101): leader and follower agree by it where their logs part.
 //!
-//! Invariant: epochs and start offsets rise strictly. The file is written at every change but synced only
-//! before the recovery point passes the entry: what stands above the recovery point, recovery rebuilds from
-//! the batches. Source: Kafka 2.8.2, `core/src/main/scala/kafka/server/epoch/LeaderEpochFileCache.scala`.
+//! Invariant: epochs and start offsets rise strictly. The file is written with the first record of an epoch at the
+//! latest, but synced only before the recovery point passes the entry: what stands above the recovery point, recovery
+//! rebuilds from the batches. Source: Kafka 2.8.2, `core/src/main/scala/kafka/server/epoch/LeaderEpochFileCache.scala`.
 
 use crate::common::{LeaderEpoch, Offset};
 

@@ -234,17 +234,29 @@ impl Log {
         Ok(())
     }
 
-    /// Notes that `leader_epoch` begins at `start_offset`: a new leader does so before its first append.
+    /// Notes that `leader_epoch` begins at `start_offset`: a new leader does so before its first append. With that it
+    /// gets into the file, or some time later: an epoch without records is nobody's loss, and thousands of partitions
+    /// may change their leader at once.
     pub fn assign_epoch_start(
         &mut self,
         leader_epoch: LeaderEpoch,
         start_offset: Offset,
     ) -> Result<(), StorageError> {
         self.check_not_failed()?;
-        if self.epochs.as_mut().is_some_and(|epochs| epochs.assign(leader_epoch, start_offset)) {
-            self.write_epochs()?;
+        let Some(epochs) = &mut self.epochs else { return Ok(()) };
+        let before = epochs.clone();
+        if epochs.assign(leader_epoch, start_offset) {
+            self.stale_epochs.get_or_insert(before);
         }
         Ok(())
+    }
+
+    /// Writes the leader epochs if the file has others; to be called now and then.
+    pub fn write_stale_epochs(&mut self) -> Result<(), StorageError> {
+        match &self.stale_epochs {
+            Some(_) if self.failed.is_none() => self.write_epochs(),
+            _ => Ok(()),
+        }
     }
 
     /// Epoch and end offset for OffsetsForLeaderEpoch: the largest epoch not above `leader_epoch`, and where

@@ -241,7 +241,7 @@ impl Log {
             epochs_changed |= self.note_epoch(set.magic, set.leader_epoch, set.info.first_offset);
             self.end_offset = set.info.last_offset + 1;
         }
-        self.finish_write(&staging.aborted, epochs_changed)?;
+        self.finish_write(&staging.aborted, epochs_changed || self.stale_epochs.is_some())?;
         staging.clear();
         Ok(())
     }
