@@ -70,10 +70,18 @@ async fn attempt(broker: &Arc<Broker>, zk: &ZkClient, name: &str) -> Attempt {
         ..Default::default()
     };
     let is_here = broker.controller.get().is_some_and(|controller| controller.is_active());
-    let answer = match is_here {
-        true => Ok(controlled_shutdown::apply(Arc::clone(broker), request).await),
-        false => ask_controller(broker, zk, request).await,
+    let timeout_ms = i64::from(broker.config.controller_socket_timeout_ms);
+    let deadline = tokio::time::Instant::from_std(clock::deadline_after_ms(timeout_ms));
+    let asked = async {
+        match is_here {
+            // It waits for ZooKeeper, which may be away for good.
+            true => Ok(controlled_shutdown::apply(Arc::clone(broker), request).await),
+            false => ask_controller(broker, zk, request).await,
+        }
     };
+    let answer = tokio::time::timeout_at(deadline, asked)
+        .await
+        .unwrap_or_else(|_| Err(format!("the controller did not answer within {timeout_ms} ms")));
     let response = match answer {
         Ok(response) => response,
         Err(why) => {
@@ -102,18 +110,14 @@ async fn ask_controller(
     request: ControlledShutdownRequest,
 ) -> Result<ControlledShutdownResponse, String> {
     let (controller, host, port) = find_controller(&broker.config, zk).await?;
-    let timeout_ms = i64::from(broker.config.controller_socket_timeout_ms);
-    let deadline = tokio::time::Instant::from_std(clock::deadline_after_ms(timeout_ms));
     let version = broker.config.inter_broker_protocol_version.controlled_shutdown_version();
     let client_id = ByteString::from(broker.id.to_string());
     let exchange = async {
         let mut connection = PeerConnection::open(&host, port).await?;
         connection.exchange(&client::encode_request(0, Some(&client_id), version, &request)).await
     };
-    let frame = tokio::time::timeout_at(deadline, exchange)
-        .await
-        .map_err(|_| format!("controller {controller} did not answer within {timeout_ms} ms"))?
-        .map_err(|error| format!("controller {controller} at {host}:{port}: {error}"))?;
+    let frame =
+        exchange.await.map_err(|error| format!("controller {controller} at {host}:{port}: {error}"))?;
     let decoded = client::decode_response::<ControlledShutdownRequest>(frame, version);
     decoded.map(|(_, response)| response).map_err(|error| format!("unreadable answer: {error}"))
 }

@@ -109,3 +109,13 @@ fn a_broker_cut_off_until_its_session_expired_registers_and_governs_again() {
     assert_eq!(session.broker_epoch(), None, "a clean stop ends the session");
     assert_eq!(session.get("/controller"), None);
 }
+
+#[test]
+fn a_broker_stops_though_zookeeper_is_gone() {
+    let mut zookeeper = ZooKeeper::start();
+    let settings = [("controller.socket.timeout.ms", "500"), ("controlled.shutdown.retry.backoff.ms", "100")];
+    let mut broker = Broker::start(&zookeeper.address(), &settings);
+    create_topic(&mut broker.connect(), "t", 1);
+    zookeeper.kill();
+    broker.terminate();
+}
