@@ -381,9 +381,10 @@ impl PartitionMachine {
 
     /// The log was replaced by a copy of itself: offsets stay, segments and positions mean nothing any more.
     pub fn forget_places(&mut self) {
-        let without = |position: LogPosition| LogPosition::of_offset(position.offset);
-        self.high_watermark = without(self.high_watermark);
-        self.remote.iter_mut().for_each(|replica| replica.log_end = replica.log_end.map(without));
+        self.high_watermark = LogPosition::of_offset(self.high_watermark.offset);
+        for replica in &mut self.remote {
+            replica.log_end = replica.log_end.map(|end| LogPosition::of_offset(end.offset));
+        }
     }
 
     /// True if others replicate this partition.

@@ -55,17 +55,17 @@ enum Plan {
 
 impl Partition {
     /// Begins to copy into `future`. Gives it back if there is nothing to copy, or a copy already.
-    pub(in crate::replication) fn start_move(&self, mut future: Log) -> Result<(), Log> {
+    pub(in crate::replication) fn start_move(&self, mut future: Log) -> Option<Log> {
         self.with_state(|state| {
             let Some(current) = state.log.as_ref().filter(|_| state.future.is_none()) else {
-                return Err(future);
+                return Some(future);
             };
             if let Err(failure) = future.assign_topic_id(current.topic_id()) {
                 self.context.storage_failed(&failure);
-                return Err(future);
+                return Some(future);
             }
             state.future = Some(Box::new(Moving { log: future, compared: None, flushed: false }));
-            Ok(())
+            None
         })
     }
 

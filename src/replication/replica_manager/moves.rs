@@ -96,12 +96,12 @@ impl ReplicaManager {
 
     fn start_move(&self, partition: &Arc<Partition>, future: crate::storage::Log) {
         match partition.start_move(future) {
-            Ok(()) => {
+            None => {
                 if let Some(mover) = self.mover.get() {
                     mover.add(Arc::clone(partition));
                 }
             }
-            Err(future) => self.delete_log(future),
+            Some(future) => self.delete_log(future),
         }
     }
 
