@@ -165,7 +165,7 @@ fn settings(rng: &mut Rng) -> Vec<(&'static str, &'static str)> {
         ("leader.imbalance.check.interval.seconds", "1"),
         ("min.insync.replicas", "2"),
         // Short, so that what they end is seen within seconds.
-        ("zookeeper.session.timeout.ms", "2000"),
+        ("zookeeper.session.timeout.ms", "3000"),
         ("zookeeper.connection.timeout.ms", "30000"),
         ("replica.lag.time.max.ms", "2000"),
         ("replica.socket.timeout.ms", "2000"),

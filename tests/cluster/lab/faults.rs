@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{BROKERS, Lab, PARTITIONS};
 
 /// The session of a broker, and of the lab's ZooKeepers the time in which they notice its end.
-const SESSION: Duration = Duration::from_millis(2000);
+const SESSION: Duration = Duration::from_millis(3000);
 
 pub fn kill_leader(lab: &mut Lab) {
     for _ in 0..lab.rng.within(1..3) {
