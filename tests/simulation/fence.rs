@@ -100,10 +100,13 @@ impl World {
         let isr = (0..self.rng.within(1..4) as i32).collect();
         let state = PartitionState { controller_epoch: 1, leader: leader as i32, leader_epoch, isr };
         let path = state_path(partition);
-        if leader_epoch == 0 && self.controller.exists(&path).await.unwrap().is_none() {
-            self.controller.create_with_parents(&path, state.encode(), CreateMode::Persistent).await.unwrap();
+        if leader_epoch == 0 && self.controller.exists(&path).await.expect("read").is_none() {
+            self.controller
+                .create_with_parents(&path, state.encode(), CreateMode::Persistent)
+                .await
+                .expect("created");
         } else {
-            self.controller.set(&path, state.encode(), ANY_VERSION).await.unwrap();
+            self.controller.set(&path, state.encode(), ANY_VERSION).await.expect("written");
         }
     }
 
