@@ -117,6 +117,7 @@ impl Registrar {
                 return Err(taken(&path, owner, session));
             }
             tokio::select! {
+                biased;
                 _ = watch.changed() => {}
                 () = over => return Err(taken(&path, owner, session)),
             }

@@ -53,6 +53,11 @@ const HIDES: &str = "brokers of 1.1.1 hide what they do not know, ours and 2.8.2
 const OTHERS_TOPIC: &str = "a topic of another scenario";
 
 const RULES: &[(&str, Rule, &str)] = &[
+    (
+        "1.1.1/misc/17-zookeeper-shell-get",
+        NoStderr,
+        "a broker of 2.8.2 writes the node once more at its first start",
+    ),
     ("2.8.2/reassign-usage/12-bad-broker-list", Skip, "a file that the cases with three brokers write"),
     ("2.8.2/configs-zk/48-scram-add", Skip, SCRAM),
     ("2.8.2/configs-zk/49-scram-describe", Skip, SCRAM),

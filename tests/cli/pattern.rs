@@ -35,7 +35,7 @@ fn inline(name: &str) -> Option<&'static str> {
         "MS" | "N" | "SIZE" | "CRC" | "PID" | "CZXID" => r"-?\d+",
         "F" => r"(?:-?\d+(?:\.\d+)?(?:E-?\d+)?|NaN)",
         "COORDINATOR" => r"[^ \n]+:\d+",
-        "ID" => r"\d+",
+        "ID" | "PORT1" | "PORT2" | "PORT3" => r"\d+",
         "HEX8" => "[0-9a-f]{1,8}",
         "HOSTNAME" => r"[^ \n]+?",
         "HEX" => "[0-9a-f]+",

@@ -198,8 +198,9 @@ fn what_must_not_be_ignored_is_refused() {
 
 #[test]
 fn keys_without_effect_are_told() {
-    let (config, warnings) = read("num.io.threads=4\noffsets.commit.required.acks=1\nfoo=1").expect("valid");
-    assert_eq!(config.keys_without_effect(), ["offsets.commit.required.acks"]);
+    let (config, warnings) =
+        read("num.io.threads=4\nqueued.max.request.bytes=1000000000\nfoo=1").expect("valid");
+    assert_eq!(config.keys_without_effect(), ["queued.max.request.bytes"]);
     assert_eq!(warnings.len(), 2);
 }
 
