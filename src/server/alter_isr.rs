@@ -4,10 +4,10 @@
 //! here it is given up as soon as another broker is the controller.
 
 use super::transport::{self, Asked, Link};
+use crate::common::BrokerId;
 use crate::handlers::Broker;
 use crate::handlers::inter_broker::alter_isr;
-use crate::metadata::MetadataCache;
-use crate::protocol::messages::alter_isr::AlterIsrRequest;
+use crate::protocol::messages::alter_isr::{AlterIsrRequest, AlterIsrResponse};
 use crate::replication::isr_writer::{AlterIsrFuture, AskController};
 use bytestring::ByteString;
 use std::sync::Arc;
@@ -36,29 +36,43 @@ impl AskController for ControllerLink {
         Box::pin(async move {
             request.broker_id = broker.id;
             request.broker_epoch = broker.epoch.load(Ordering::Acquire);
-            if broker.controller.get().is_some_and(|controller| controller.is_active()) {
-                return Ok(alter_isr::apply(broker, request).await);
-            }
-            let controller = broker.metadata.current().controller_id.ok_or("nobody is the controller")?;
-            let asked = Asked {
-                link,
-                to: transport::address(&broker, controller)?,
-                client_id: ByteString::from(broker.id.to_string()),
-                version: ALTER_ISR_VERSION,
+            let controller = match broker.controller.get() {
+                Some(here) if here.is_active() => broker.id,
+                _ => broker.metadata.current().controller_id.ok_or("nobody is the controller")?,
             };
-            let timeout_ms = i64::from(broker.config.controller_socket_timeout_ms);
             tokio::select! {
-                answer = asked.exchange_within(timeout_ms, &request) => answer,
-                () = another(&broker.metadata, controller) => Err("another broker is the controller now".into()),
+                answer = ask(&broker, link, controller, request) => answer,
+                () = another(&broker, controller) => Err("another broker is the controller now".into()),
             }
         })
     }
 }
 
-/// Waits until the controller is another one.
-async fn another(metadata: &MetadataCache, controller: i32) {
-    let mut updates = metadata.subscribe();
-    while metadata.current().controller_id == Some(controller) {
+/// A call if the controller is here, else a request.
+async fn ask(
+    broker: &Arc<Broker>,
+    link: Link,
+    controller: BrokerId,
+    request: AlterIsrRequest,
+) -> Result<AlterIsrResponse, String> {
+    if controller == broker.id {
+        return Ok(alter_isr::apply(Arc::clone(broker), request).await);
+    }
+    let asked = Asked {
+        link,
+        to: transport::address(broker, controller)?,
+        client_id: ByteString::from(broker.id.to_string()),
+        version: ALTER_ISR_VERSION,
+    };
+    asked.exchange_within(i64::from(broker.config.controller_socket_timeout_ms), &request).await
+}
+
+/// Waits until the brokers are told of another controller.
+async fn another(broker: &Broker, controller: BrokerId) {
+    let mut updates = broker.metadata.subscribe();
+    let known = broker.metadata.current().controller_id;
+    // A controller that has just been elected has not told anybody yet.
+    while [known, Some(controller)].contains(&broker.metadata.current().controller_id) {
         if updates.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
