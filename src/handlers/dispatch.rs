@@ -16,7 +16,7 @@ use crate::network::{ConnectionInfo, Dispatch, Outcome, Service};
 use crate::protocol::{
     ApiKey, ApiRequest, Frame, Message, Reader, RequestHeader, decode_request_header, encode_response,
 };
-use crate::quota::client::ClientQuotas;
+use crate::quota::client::{ClientQuotas, MutationQuota};
 use crate::replication::fetch_session::FetchSessions;
 use crate::replication::{ReplicaManager, drain};
 use crate::storage::LogManager;
@@ -82,6 +82,12 @@ pub struct Call {
 }
 
 impl Broker {
+    /// Makes a topic that a request needs; counts for its client, who is not refused for it.
+    pub async fn auto_create(&self, call: &Call, name: &str) -> ErrorCode {
+        let quota = MutationQuota::of(&self.quotas.mutations, client_of(&call.client_id), false);
+        self.admin.auto_create(name, &self.metadata.current(), &quota).await
+    }
+
     /// What the handlers of administration need.
     pub fn admin_context<'a>(&'a self, call: &'a Call) -> AdminContext<'a> {
         AdminContext {

@@ -14,7 +14,7 @@
 mod meter;
 mod mutations;
 
-use meter::{Bucket, Meter, Rate};
+use meter::{Bucket, Rate};
 pub use mutations::{MutationQuota, QuotaExceeded};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,7 +108,7 @@ pub type RateQuota = Quota<Rate>;
 /// A quota that refills.
 pub type BucketQuota = Quota<Bucket>;
 
-impl<M: Meter> Quota<M> {
+impl<M: Default> Quota<M> {
     /// Without quotas but, perhaps, one for client-ids that have no other.
     pub fn new(windows: Windows, default: Option<f64>) -> Quota<M> {
         let state = State { quotas: HashMap::new(), default, sensors: HashMap::new(), purged_ms: 0 };

@@ -264,10 +264,10 @@ impl PartitionMachine {
     /// now, though it had no reason to fetch since. Others are not: one that died lacks nothing, either, until the
     /// leader appends, and must not hold up what is committed.
     pub fn about_to_append(&mut self, local_end: Offset, now_ms: i64) {
-        let (isr, proposed) = (&self.in_sync_replicas, &self.proposed);
-        let is_member = |id| isr.contains(&id) || proposed.as_ref().is_some_and(|isr| isr.contains(&id));
-        for remote in self.remote.iter_mut().filter(|remote| is_member(remote.id)) {
-            if remote.log_end_offset() >= local_end {
+        for at in 0..self.remote.len() {
+            let is_member = self.is_maximal_member(self.remote[at].id);
+            let remote = &mut self.remote[at];
+            if is_member && remote.log_end_offset() >= local_end {
                 remote.caught_up_ms = remote.caught_up_ms.max(now_ms);
             }
         }

@@ -5,12 +5,12 @@
 //! `controlled.shutdown.retry.backoff.ms` between them, each asking ZooKeeper anew who the controller is. One thing is
 //! different: a broker that is alone does not try again, since nobody could take anything over.
 
-use crate::common::{BrokerId, ErrorCode, TopicPartition, clock};
-use crate::config::{BrokerConfig, SecurityProtocol};
+use super::transport::{Asked, Link};
+use crate::common::{ErrorCode, TopicPartition, clock};
+use crate::config::BrokerConfig;
+use crate::controller::BrokerAddress;
 use crate::handlers::Broker;
 use crate::handlers::inter_broker::controlled_shutdown;
-use crate::network::peer::PeerConnection;
-use crate::protocol::client;
 use crate::protocol::messages::controlled_shutdown::{ControlledShutdownRequest, ControlledShutdownResponse};
 use crate::zk::registration::brokers;
 use crate::zk::{ZkClient, data, paths};
@@ -109,21 +109,17 @@ async fn ask_controller(
     zk: &ZkClient,
     request: ControlledShutdownRequest,
 ) -> Result<ControlledShutdownResponse, String> {
-    let (controller, host, port) = find_controller(&broker.config, zk).await?;
+    let to = find_controller(&broker.config, zk).await?;
+    let controller = to.id;
     let version = broker.config.inter_broker_protocol_version.controlled_shutdown_version();
     let client_id = ByteString::from(broker.id.to_string());
-    let exchange = async {
-        let mut connection = PeerConnection::open(&host, port).await?;
-        connection.exchange(&client::encode_request(0, Some(&client_id), version, &request)).await
-    };
-    let frame =
-        exchange.await.map_err(|error| format!("controller {controller} at {host}:{port}: {error}"))?;
-    let decoded = client::decode_response::<ControlledShutdownRequest>(frame, version);
-    decoded.map(|(_, response)| response).map_err(|error| format!("unreadable answer: {error}"))
+    // A connection of its own: the next attempt may have to ask somebody else.
+    let asked = Asked { link: Link::default(), to, client_id, version };
+    asked.exchange(&request).await.map_err(|error| format!("controller {controller}: {error}"))
 }
 
-/// Id and address of the controller, as ZooKeeper has them now.
-async fn find_controller(config: &BrokerConfig, zk: &ZkClient) -> Result<(BrokerId, String, u16), String> {
+/// The controller, as ZooKeeper has it now.
+async fn find_controller(config: &BrokerConfig, zk: &ZkClient) -> Result<BrokerAddress, String> {
     let node = zk.get(paths::CONTROLLER).await.map_err(|error| error.to_string())?;
     let (node, _) = node.ok_or("No controller registered in ZooKeeper")?;
     let id = data::controller::decode(&node).map_err(|error| error.to_string())?;
@@ -134,9 +130,10 @@ async fn find_controller(config: &BrokerConfig, zk: &ZkClient) -> Result<(Broker
     let listener = &config.inter_broker_listener_name;
     let endpoint = controller.registration.endpoints.into_iter().find(|e| e.listener_name == *listener);
     let endpoint = endpoint.ok_or_else(|| format!("controller {id} has no listener {listener}"))?;
-    if endpoint.security_protocol != SecurityProtocol::Plaintext {
-        return Err(format!("listener {listener} of controller {id} is not PLAINTEXT"));
-    }
-    let port = u16::try_from(endpoint.port).map_err(|_| format!("{} is no port", endpoint.port))?;
-    Ok((id, endpoint.host, port))
+    Ok(BrokerAddress {
+        id,
+        host: endpoint.host.into(),
+        port: endpoint.port,
+        security_protocol: endpoint.security_protocol.id(),
+    })
 }

@@ -61,11 +61,8 @@ impl BrokerTransport for ServerTransport {
             if to.id == broker.id {
                 return Ok(call(broker, &request).await);
             }
-            let deadline = tokio::time::Instant::from_std(clock::deadline_after_ms(timeout_ms));
-            let exchange = ask(link, to, client_id, &request);
-            tokio::time::timeout_at(deadline, exchange)
-                .await
-                .unwrap_or_else(|_| Err(format!("no answer within {timeout_ms} ms")))
+            let asked = Asked { link, to, client_id, version: request.version };
+            ask(asked, timeout_ms, &request.body).await
         })
     }
 
@@ -89,17 +86,17 @@ async fn call(broker: Arc<Broker>, request: &ControlRequest) -> ControlResponse 
     }
 }
 
-async fn ask(
-    link: Link,
-    to: BrokerAddress,
-    client_id: ByteString,
-    request: &ControlRequest,
-) -> Result<ControlResponse, String> {
-    let asked = Asked { link, to, client_id, version: request.version };
-    Ok(match &request.body {
-        ControlBody::LeaderAndIsr(body) => ControlResponse::LeaderAndIsr(asked.exchange(body).await?),
-        ControlBody::StopReplica(body) => ControlResponse::StopReplica(asked.exchange(body).await?),
-        ControlBody::UpdateMetadata(body) => ControlResponse::UpdateMetadata(asked.exchange(body).await?),
+async fn ask(asked: Asked, timeout_ms: i64, body: &ControlBody) -> Result<ControlResponse, String> {
+    Ok(match body {
+        ControlBody::LeaderAndIsr(body) => {
+            ControlResponse::LeaderAndIsr(asked.exchange_within(timeout_ms, body).await?)
+        }
+        ControlBody::StopReplica(body) => {
+            ControlResponse::StopReplica(asked.exchange_within(timeout_ms, body).await?)
+        }
+        ControlBody::UpdateMetadata(body) => {
+            ControlResponse::UpdateMetadata(asked.exchange_within(timeout_ms, body).await?)
+        }
     })
 }
 

@@ -83,7 +83,7 @@ pub struct Log {
     pub(crate) indexes_complete_at: Offset,
     /// `None` if the topic's message format has no leader epochs.
     pub(crate) epochs: Option<LeaderEpochCache>,
-    /// What the file of leader epochs still says, if it was loaded and is not what is known now.
+    /// What the file of leader epochs still says, if that is not what is known now.
     pub(crate) stale_epochs: Option<LeaderEpochCache>,
     pub(crate) producers: ProducerState,
     /// The producer snapshots on disk.

@@ -171,9 +171,7 @@ impl Log {
         if up_to <= from && self.unsynced.is_empty() {
             return Ok(None);
         }
-        if self.stale_epochs.is_some() {
-            self.write_epochs()?;
-        }
+        self.write_stale_epochs()?;
         let mut logs = Vec::new();
         if up_to > from {
             let first =
@@ -226,9 +224,7 @@ impl Log {
     /// Gives the job that syncs it.
     pub(crate) fn begin_close(&mut self, now_ms: i64) -> Result<Option<FlushJob>, StorageError> {
         self.check_not_failed()?;
-        if self.stale_epochs.is_some() {
-            self.write_epochs()?;
-        }
+        self.write_stale_epochs()?;
         let finished = self.take_snapshot().and_then(|()| self.active.finish(&self.config));
         finished.map_err(|error| self.fail("closing log", error))?;
         let complete = self.indexes_complete_at == self.end_offset;

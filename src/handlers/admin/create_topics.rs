@@ -4,7 +4,7 @@
 //! over: REQUEST_TIMED_OUT, although the topic is there. From version 5 the answer has the topic's settings, from
 //! version 7 its id. The order of the answers is that of the request.
 
-use super::{AdminContext, has_leaders, outcome, wait_until};
+use super::{AdminContext, TOPICS_AT_ONCE, has_leaders, outcome, wait_until};
 use crate::admin::CreatedTopic;
 use crate::common::{ErrorCode, clock, topic_name};
 use crate::protocol::messages::create_topics::{
@@ -14,8 +14,6 @@ use bytestring::ByteString;
 use futures_util::{StreamExt, stream};
 use std::collections::HashMap;
 
-/// Topics of one request whose znodes are written at the same time, so that ZooKeeper syncs its log once for many.
-pub(super) const TOPICS_AT_ONCE: usize = 64;
 /// From this version on clients know THROTTLING_QUOTA_EXCEEDED.
 const QUOTA_ERROR_VERSION_MIN: i16 = 6;
 

@@ -3,8 +3,7 @@
 //! The answer waits until this broker no longer knows the topics. Version 6 takes ids in place of names. Where
 //! deletion is switched off, versions 0-2 say INVALID_REQUEST, since they do not know TOPIC_DELETION_DISABLED.
 
-use super::create_topics::TOPICS_AT_ONCE;
-use super::{AdminContext, wait_until};
+use super::{AdminContext, TOPICS_AT_ONCE, wait_until};
 use crate::common::{ErrorCode, Uuid, clock};
 use crate::metadata::ClusterSnapshot;
 use crate::protocol::messages::delete_topics::{

@@ -25,6 +25,8 @@ use crate::metadata::{ClusterSnapshot, MetadataCache};
 use crate::quota::client::{Client, ClientQuotas, MutationQuota};
 use bytestring::ByteString;
 
+/// Topics of one request whose znodes are written at the same time, so that ZooKeeper syncs its log once for many.
+const TOPICS_AT_ONCE: usize = 64;
 /// "No leader" in a partition's metadata.
 const NO_LEADER: i32 = -1;
 

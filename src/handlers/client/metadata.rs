@@ -12,14 +12,12 @@ use crate::common::topic_name::is_internal;
 use crate::common::{ErrorCode, clock};
 use crate::handlers::dispatch::{Broker, Call, in_background};
 use crate::handlers::operations;
-use crate::handlers::throttle::client_of;
 use crate::metadata::{ClusterSnapshot, PartitionMetadata, TopicMetadata};
 use crate::network::{Dispatch, Outcome};
 use crate::protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
     MetadataResponsePartition, MetadataResponseTopic,
 };
-use crate::quota::client::MutationQuota;
 use bytestring::ByteString;
 use std::sync::Arc;
 
@@ -90,10 +88,9 @@ fn answer(broker: &Arc<Broker>, call: Call, request: MetadataRequest) -> Dispatc
     }
     let background = Arc::clone(broker);
     in_background(broker, async move {
-        let quota = MutationQuota::of(&background.quotas.mutations, client_of(&call.client_id), false);
         for name in missing {
             // A name of its own: the request's frame need not wait for ZooKeeper.
-            let code = background.admin.auto_create(&name, &background.metadata.current(), &quota).await;
+            let code = background.auto_create(&call, &name).await;
             topics.push(failed_topic(&name, code));
         }
         let cluster = background.metadata.current();

@@ -7,10 +7,8 @@
 use crate::common::topic_name::{GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC};
 use crate::common::{ErrorCode, java_hash};
 use crate::handlers::dispatch::{Broker, Call, in_background};
-use crate::handlers::throttle::client_of;
 use crate::network::{Dispatch, Outcome};
 use crate::protocol::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
-use crate::quota::client::MutationQuota;
 use bytestring::ByteString;
 use std::sync::Arc;
 
@@ -29,8 +27,7 @@ pub fn handle(broker: &Arc<Broker>, call: Call, request: FindCoordinatorRequest)
         let background = Arc::clone(broker);
         return in_background(broker, async move {
             // Whether it could be made or not, the client asks again.
-            let quota = MutationQuota::of(&background.quotas.mutations, client_of(&call.client_id), false);
-            background.admin.auto_create(topic, &background.metadata.current(), &quota).await;
+            background.auto_create(&call, topic).await;
             Outcome::Reply(call.respond(&refused(ErrorCode::CoordinatorNotAvailable)))
         });
     };

@@ -5,17 +5,12 @@
 use super::Windows;
 use std::collections::VecDeque;
 
-/// Something that counts.
-pub trait Meter: Default {}
-
 /// A sum over the last windows, by their time; windows that are missing count as empty.
 #[derive(Debug, Default)]
 pub struct Rate {
     /// When each began, and its sum.
     windows: VecDeque<(i64, f64)>,
 }
-
-impl Meter for Rate {}
 
 impl Rate {
     pub(super) fn record(&mut self, value: f64, now_ms: i64, windows: Windows) {
@@ -58,8 +53,6 @@ pub struct Bucket {
     /// None before the first use: it is full then.
     refilled_ms: Option<i64>,
 }
-
-impl Meter for Bucket {}
 
 impl Bucket {
     pub(super) fn record(&mut self, value: f64, bound: f64, now_ms: i64, windows: Windows) {

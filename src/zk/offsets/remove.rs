@@ -134,15 +134,10 @@ async fn delete_nodes(zk: &ZkClient, group: &str, checks: &[Op]) -> Result<(), Z
     zk.delete_recursive(&format!("{root}/offset_details"), checks).await?;
     if !has_live_consumers(zk, group).await? {
         // What old consumers leave behind goes with the group, as their own tool does it.
-        for name in ["owners", "ids"] {
-            let path = format!("{root}/{name}");
-            if name == "owners" {
-                zk.delete_recursive(&path, checks).await?;
-            } else if let Err(error) = zk.delete(&path, ANY_VERSION).await
-                && !matches!(error, ZkError::NoNode { .. } | ZkError::NotEmpty { .. })
-            {
-                return Err(error);
-            }
+        zk.delete_recursive(&format!("{root}/owners"), checks).await?;
+        match zk.delete(&format!("{root}/ids"), ANY_VERSION).await {
+            Err(ZkError::NoNode { .. } | ZkError::NotEmpty { .. }) => {}
+            deleted => deleted?,
         }
     }
     prune(zk, &node, BTreeSet::new()).await;
