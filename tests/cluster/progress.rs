@@ -21,10 +21,15 @@ impl Progress {
 
     /// Waits for that many steps more, or for the end of the work.
     pub fn wait_for_more(&self, count: u64) {
+        self.wait_for_more_or(count, || false);
+    }
+
+    /// As [`Progress::wait_for_more`], or until there is a reason why none can come.
+    pub fn wait_for_more_or(&self, count: u64, is_excused: impl Fn() -> bool) {
         let goal = self.steps.load(Ordering::SeqCst) + count;
         wait_for(&format!("{count} steps more"), || {
             let is_there = self.steps.load(Ordering::SeqCst) >= goal || self.ended.load(Ordering::SeqCst);
-            is_there.then_some(())
+            (is_there || is_excused()).then_some(())
         });
     }
 

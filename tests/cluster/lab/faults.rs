@@ -15,10 +15,8 @@ pub fn kill_leader(lab: &mut Lab) {
         lab.cluster.kill(victim);
         // Or it is back before anybody has noticed.
         if lab.rng.within(0..3) > 0 {
-            lab.wait_until("another leader", |history| {
-                history.leader(partition).is_some_and(|leader| leader != victim)
-            });
-            lab.wait_a_bit(partition);
+            lab.wait_for_successor(partition, victim);
+            lab.wait_a_bit_without(partition, victim);
         }
         lab.cluster.start_again(&[victim]);
         lab.wait_a_bit(partition);
@@ -48,7 +46,7 @@ pub fn kill_controller(lab: &mut Lab) {
             lab.wait_until("another controller", |history| {
                 history.controller().is_some_and(|controller| controller != victim)
             });
-            lab.wait_a_bit(0);
+            lab.wait_a_bit_without(0, victim);
         }
         lab.cluster.start_again(&[victim]);
         lab.wait_a_bit(1);
@@ -77,7 +75,7 @@ pub fn kill_all(lab: &mut Lab) {
 pub fn rolling_restart(lab: &mut Lab) {
     for id in lab.shuffled() {
         lab.cluster.stop(&[id]);
-        lab.wait_for_more(1);
+        lab.wait_for_more_without(1, id);
         lab.cluster.start_again(&[id]);
         lab.wait_until_in_sync();
     }
@@ -103,10 +101,8 @@ pub fn zombie_leader(lab: &mut Lab) {
         let partition = lab.pick_partition();
         let victim = lab.leader(partition);
         lab.cluster.pause(victim);
-        lab.wait_until("another leader", |history| {
-            history.leader(partition).is_some_and(|leader| leader != victim)
-        });
-        lab.wait_a_bit(partition);
+        lab.wait_for_successor(partition, victim);
+        lab.wait_a_bit_without(partition, victim);
         lab.cluster.resume(victim);
         lab.wait_a_bit(partition);
     }
@@ -128,7 +124,7 @@ pub fn zombie_controller(lab: &mut Lab) {
     if another_fails {
         lab.cluster.start_again(&[other]);
     }
-    lab.wait_for_more(5);
+    lab.wait_for_more_without(5, victim);
     lab.cluster.resume(victim);
     lab.wait_for_more(5);
 }
@@ -141,10 +137,11 @@ pub fn full_disk(lab: &mut Lab) {
         assert_eq!(lab.cluster.wait_for_exit(0).code(), Some(1), "no directory is left");
     } else {
         lab.wait_until("an ISR without it", |history| {
-            (0..PARTITIONS).any(|partition| !history.isr(partition).contains(&0))
+            (0..PARTITIONS)
+                .any(|partition| !history.isr(partition).contains(&0) || history.only_in_sync(partition, 0))
         });
     }
-    lab.wait_for_more(30);
+    lab.wait_for_more_without(30, 0);
     disk.release();
     if lab.cluster.runs(0) {
         // What is offline stays so until the next start.
@@ -162,7 +159,7 @@ pub fn zookeeper_leader(lab: &mut Lab) {
         if lab.flip() {
             let leader = lab.leader(partition);
             lab.cluster.kill(leader);
-            lab.wait_until("another leader", |history| history.leader(partition) != Some(leader));
+            lab.wait_for_successor(partition, leader);
             lab.cluster.start_again(&[leader]);
         }
         lab.ensemble.leader();

@@ -60,6 +60,16 @@ impl History {
         isr.into_iter().filter_map(|id| usize::try_from(id).ok()).collect()
     }
 
+    /// Whether nobody but this broker may lead: the others were too slow, which they can be on a busy machine.
+    pub fn only_in_sync(&self, partition: usize, id: usize) -> bool {
+        self.isr(partition) == [id]
+    }
+
+    /// Whether somebody else leads, or nobody else may.
+    pub fn goes_on_without(&self, partition: usize, victim: usize) -> bool {
+        self.leader(partition).is_some_and(|leader| leader != victim) || self.only_in_sync(partition, victim)
+    }
+
     pub fn leader_epoch(&self, partition: usize) -> i32 {
         self.state(partition).map_or(-1, |state| state.leader_epoch)
     }

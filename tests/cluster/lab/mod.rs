@@ -7,6 +7,9 @@
 //! fixes the settings of the brokers, the records, whom a fault hits and how much is acknowledged before; the operating
 //! system decides the rest.
 //!
+//! `LAB_LOGS` names a directory for what the brokers of each run that passes have said; with `OTTLA_KEEP=1` everything of
+//! one that fails stays.
+//!
 //! `ACKS_OF_LEADER_ONLY=1` has the producers ask for less than the checks hold them to: with `FAULTS=zombie-leader` the lab
 //! must fail then, which proves that it can.
 
@@ -15,15 +18,18 @@ mod cluster;
 mod consumer;
 mod faults;
 mod history;
+mod laps;
 mod network;
 mod producer;
 
 use std::env;
+use std::fs;
 use std::thread;
 
 use cluster::Cluster;
 use consumer::Position;
 use history::History;
+use laps::Laps;
 use producer::Producer;
 
 use crate::progress::Progress;
@@ -142,8 +148,8 @@ fn try_fault(fault: &Fault, ensembles: &mut [Option<Ensemble>; 2]) {
         println!("SKIPPED {}: it needs Linux and root: {error}", fault.name);
         return;
     }
-    let first = number_from("OTTLA_SEED", 1);
-    for seed in first..first + number_from("RUNS", 1) {
+    let (first, runs, mut laps) = (number_from("OTTLA_SEED", 1), number_from("RUNS", 1), Laps::default());
+    for seed in first..first + runs {
         println!("FAULTS={} OTTLA_SEED={seed} RUNS=1", fault.name);
         // A network of its own ends with the fault, and with it the ensemble on it.
         let ensemble = &mut ensembles[usize::from(net.is_some())];
@@ -151,12 +157,15 @@ fn try_fault(fault: &Fault, ensembles: &mut [Option<Ensemble>; 2]) {
         let ensemble = ensemble.get_or_insert_with(|| Ensemble::start(&host));
         try_seed(fault, seed, ensemble, net.as_ref(), disk.as_ref());
     }
+    laps.mark("together");
+    println!("{}: {runs} runs passed; {laps}", fault.name);
     if net.is_some() {
         ensembles[1] = None;
     }
 }
 
 fn try_seed(fault: &Fault, seed: u64, ensemble: &mut Ensemble, net: Option<&Net>, disk: Option<&SmallDisk>) {
+    let mut laps = Laps::default();
     let mut rng = Rng::new(seed);
     let connect = format!("{}/{}-{seed}", ensemble.address(), fault.name);
     let assignments = assignments(&mut rng);
@@ -184,9 +193,12 @@ fn try_seed(fault: &Fault, seed: u64, ensemble: &mut Ensemble, net: Option<&Net>
         let mut lab = Lab { rng, cluster, ensemble, net, disk, history: &history, progress: &progress };
         lab.wait_until_in_sync();
         lab.wait_for_more(20);
+        laps.mark("start");
         (fault.strike)(&mut lab);
         lab.heal();
+        laps.mark("fault and healing");
         lab.wait_for_more(20);
+        laps.mark("20 acks more");
         progress.iter().for_each(Progress::ask_to_end);
         let sent: Vec<_> =
             producing.into_iter().map(|thread| thread.join().expect("its own message is above")).collect();
@@ -198,7 +210,10 @@ fn try_seed(fault: &Fault, seed: u64, ensemble: &mut Ensemble, net: Option<&Net>
         following.join().expect("its own message is above");
         check::history_is_legal(&history);
         let records: usize = sent.iter().map(Vec::len).sum();
-        println!("  {records} records, leader epochs {:?}", [0, 1].map(|p| history.leader_epoch(p)));
+        laps.mark("checks");
+        let epochs = [0, 1].map(|p| history.leader_epoch(p));
+        println!("  passed {} {seed}: {records} records, leader epochs {epochs:?}; {laps}", fault.name);
+        keep_logs(&lab.cluster, &format!("{}-{seed}", fault.name));
     });
 }
 
@@ -209,6 +224,16 @@ fn assignments(rng: &mut Rng) -> Vec<Vec<i32>> {
         (0..BROKERS).map(|i| ((first + partition + i) % BROKERS) as i32).collect::<Vec<i32>>()
     };
     (0..PARTITIONS).map(replicas).collect()
+}
+
+/// What the brokers have said, into the directory that `LAB_LOGS` names.
+fn keep_logs(cluster: &Cluster, run: &str) {
+    let Ok(to) = env::var("LAB_LOGS") else { return };
+    for (id, broker) in cluster.brokers().iter().enumerate() {
+        for (name, text) in [("server", broker.log()), ("controller", broker.server_log("controller.log"))] {
+            fs::write(format!("{to}/{run}-{id}-{name}.log"), text).expect("LAB_LOGS is a directory");
+        }
+    }
 }
 
 /// Lets the threads that only look on end, also when the test fails.
@@ -237,10 +262,28 @@ impl Lab<'_> {
         self.progress.iter().for_each(|progress| progress.wait_for_more(count));
     }
 
+    /// Waits until the partition goes on without the victim.
+    fn wait_for_successor(&self, partition: usize, victim: usize) {
+        self.wait_until("another leader", |history| history.goes_on_without(partition, victim));
+    }
+
+    /// As [`Lab::wait_for_more`], but not where nobody may lead without the victim.
+    fn wait_for_more_without(&self, count: u64, victim: usize) {
+        for (partition, progress) in self.progress.iter().enumerate() {
+            progress.wait_for_more_or(count, || self.history.only_in_sync(partition, victim));
+        }
+    }
+
     /// A moment of the run, in acknowledgements of one partition; not for when there may be none.
     fn wait_a_bit(&mut self, partition: usize) {
         let count = self.rng.within(1..60);
         self.progress[partition].wait_for_more(count);
+    }
+
+    /// As [`Lab::wait_a_bit`], but not while nobody may lead without the victim.
+    fn wait_a_bit_without(&mut self, partition: usize, victim: usize) {
+        let count = self.rng.within(1..60);
+        self.progress[partition].wait_for_more_or(count, || self.history.only_in_sync(partition, victim));
     }
 
     fn pick_partition(&mut self) -> usize {

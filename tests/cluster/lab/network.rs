@@ -37,10 +37,10 @@ pub fn cut_zookeeper(lab: &mut Lab) {
     let victim = if lab.flip() { lab.leader(partition) } else { controller.unwrap_or(0) };
     lab.net().lose(victim, Net::ZOOKEEPER);
     lab.wait_until("successor", |history| {
-        (0..PARTITIONS).all(|p| history.leader(p).is_some_and(|leader| leader != victim))
+        (0..PARTITIONS).all(|p| history.goes_on_without(p, victim))
             && history.controller().is_some_and(|controller| controller != victim)
     });
-    lab.wait_a_bit(partition);
+    lab.wait_a_bit_without(partition, victim);
 }
 
 /// A leader loses ZooKeeper and the other brokers, and clients still ask it: it must acknowledge nothing.
@@ -51,8 +51,6 @@ pub fn cut_off(lab: &mut Lab) {
     for other in (0..BROKERS).filter(|other| *other != victim) {
         lab.net().cut(victim, other);
     }
-    lab.wait_until("successor", |history| {
-        (0..PARTITIONS).all(|p| history.leader(p).is_some_and(|leader| leader != victim))
-    });
-    lab.wait_a_bit(partition);
+    lab.wait_until("successor", |history| (0..PARTITIONS).all(|p| history.goes_on_without(p, victim)));
+    lab.wait_a_bit_without(partition, victim);
 }
