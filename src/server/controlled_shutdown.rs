@@ -21,6 +21,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const TARGET: &str = "kafka.server.KafkaServer";
+/// So long at least ZooKeeper may take to say who the controller is; it is as long as the backoff where that is longer.
+const ZOOKEEPER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What came of one attempt.
 enum Attempt {
@@ -42,7 +44,7 @@ pub async fn run(broker: &Arc<Broker>, zk: &ZkClient) {
     }
     info!(target: TARGET, "{name} Starting controlled shutdown");
     let backoff = Duration::from_millis(config.controlled_shutdown_retry_backoff_ms.max(0) as u64);
-    let zk = zk.with_patience(backoff);
+    let zk = zk.with_patience(backoff.max(ZOOKEEPER_PATIENCE));
     for left in (0..config.controlled_shutdown_max_retries).rev() {
         match attempt(broker, &zk, &name).await {
             Attempt::Done => {

@@ -23,6 +23,7 @@ pub struct Cluster {
     brokers: Vec<Broker>,
     conditions: Vec<Condition>,
     log_dirs: Vec<Vec<PathBuf>>,
+    protocol: &'static str,
 }
 
 impl Cluster {
@@ -37,8 +38,12 @@ impl Cluster {
     ) -> Cluster {
         let settings = settings(rng);
         println!("  {settings:?}");
-        let mut cluster =
-            Cluster { brokers: Vec::new(), conditions: vec![Condition::Runs; BROKERS], log_dirs: Vec::new() };
+        let mut cluster = Cluster {
+            brokers: Vec::new(),
+            conditions: vec![Condition::Runs; BROKERS],
+            log_dirs: Vec::new(),
+            protocol: settings[0].1,
+        };
         for id in 0..BROKERS {
             let mut broker = Broker::prepare(zookeeper, &settings);
             broker.set("broker.id", &id.to_string());
@@ -74,6 +79,11 @@ impl Cluster {
     /// The log directories of each broker.
     pub fn log_dirs(&self) -> &[Vec<PathBuf>] {
         &self.log_dirs
+    }
+
+    /// Whether leaders ask the controller to write their ISRs (KIP-497), rather than write them.
+    pub fn controller_writes_isrs(&self) -> bool {
+        ["2.7", "2.8-IV1"].contains(&self.protocol)
     }
 
     pub fn addresses(&self) -> Vec<String> {

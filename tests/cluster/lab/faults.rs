@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{BROKERS, Lab, PARTITIONS};
 
 /// The session of a broker, and of the lab's ZooKeepers the time in which they notice its end.
-const SESSION: Duration = Duration::from_millis(3000);
+pub const SESSION: Duration = Duration::from_millis(3000);
 
 pub fn kill_leader(lab: &mut Lab) {
     for _ in 0..lab.rng.within(1..3) {
@@ -185,7 +185,7 @@ impl Lab<'_> {
     }
 
     /// Time is what this fault is made of.
-    fn wait_a_moment(&mut self, at_most: Duration) {
+    pub fn wait_a_moment(&mut self, at_most: Duration) {
         let max_ms = at_most.as_millis() as u64;
         thread::sleep(Duration::from_millis(self.rng.within(0..max_ms)));
     }

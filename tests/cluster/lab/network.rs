@@ -1,5 +1,7 @@
 //! Faults of the network. Clients reach all brokers all the time.
 
+use super::faults::SESSION;
+use super::history::History;
 use super::{BROKERS, Lab, PARTITIONS};
 use crate::support::net::Net;
 
@@ -15,8 +17,7 @@ pub fn cut_brokers(lab: &mut Lab) {
     let leader = lab.leader(partition);
     let follower = (leader + lab.rng.within(1..BROKERS as u64) as usize) % BROKERS;
     lab.net().cut(leader, follower);
-    lab.wait_until("an ISR without one of them", |history| history.isr(partition).len() < BROKERS);
-    lab.wait_a_bit(partition);
+    wait_while_cut(lab, partition, follower);
 }
 
 /// What a broker sends to another one is lost.
@@ -26,8 +27,22 @@ pub fn cut_one_way(lab: &mut Lab) {
     let follower = (leader + lab.rng.within(1..BROKERS as u64) as usize) % BROKERS;
     let (from, to) = if lab.flip() { (leader, follower) } else { (follower, leader) };
     lab.net().lose(from, Net::address(to));
-    lab.wait_until("an ISR without one of them", |history| history.isr(partition).len() < BROKERS);
-    lab.wait_a_bit(partition);
+    wait_while_cut(lab, partition, follower);
+}
+
+/// The leader goes on without the follower. Unless that is the controller and writes the ISRs (from protocol 2.7 on): then
+/// nothing is acknowledged before the heal, with Kafka as with us.
+fn wait_while_cut(lab: &mut Lab, partition: usize, follower: usize) {
+    let by_controller = lab.cluster.controller_writes_isrs();
+    let stays = move |history: &History| by_controller && history.controller() == Some(follower);
+    lab.wait_until("an ISR without one of them", |history| {
+        history.isr(partition).len() < BROKERS || stays(history)
+    });
+    if stays(lab.history) {
+        return lab.wait_a_moment(SESSION * 2);
+    }
+    let count = lab.rng.within(1..60);
+    lab.progress[partition].wait_for_more_or(count, || stays(lab.history));
 }
 
 /// A leader, or the controller, loses ZooKeeper and with it its session, and does not hear of its successor from there.
