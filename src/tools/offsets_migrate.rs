@@ -153,26 +153,36 @@ async fn migrate(zk: &ZkClient, to: OffsetsStorage, timeout_ms: i64) -> Outcome 
         err_line!("The record of the storage was changed meanwhile: run the command again.");
         return Err(Stop::Exit(1));
     }
-    let (groups, offsets) =
-        moved.values().fold((0, 0), |(g, o), moved| (g + moved.groups, o + moved.offsets));
+    let what = match moved {
+        Some(moved) => {
+            let sum = |(g, o), moved: &OffsetsMoved| (g + moved.groups, o + moved.offsets);
+            let (groups, offsets) = moved.values().fold((0, 0), sum);
+            format!("Moved {offsets} offsets of {groups} groups.")
+        }
+        None => "The move was ended by another run of this command.".to_string(),
+    };
     out_line!(
-        "Moved {offsets} offsets of {groups} groups. Committed offsets are kept in {}. Remove offsets.storage from the \
-         brokers' configuration, or set it to {}, before they are started again.",
+        "{what} Committed offsets are kept in {}. Remove offsets.storage from the brokers' configuration, or set it to \
+         {}, before they are started again.",
         to.name(),
         to.name()
     );
     Ok(())
 }
 
-/// Until every partition is marked, or nothing happens for too long.
+/// Until every partition is marked, or nothing happens for too long. None if the record no longer speaks of this move:
+/// who has ended it has taken the marks away.
 async fn wait(
     zk: &ZkClient,
     to: OffsetsStorage,
     timeout_ms: i64,
-) -> Result<BTreeMap<i32, OffsetsMoved>, Stop> {
+) -> Result<Option<BTreeMap<i32, OffsetsMoved>>, Stop> {
     let mut done = 0;
     let mut progress_ms = clock::monotonic_ms();
     loop {
+        if !offsets_move::is_under_way(zk, to).await.map_err(failed)? {
+            return Ok(None);
+        }
         let all = partitions(zk).await.map_err(failed)?;
         let moved = offsets_move::moved(zk, to).await.map_err(zk_failed)?;
         let missing: Vec<i32> =
@@ -183,7 +193,7 @@ async fn wait(
             (done, progress_ms) = (now_done, clock::monotonic_ms());
         }
         if missing.is_empty() {
-            return Ok(moved);
+            return Ok(Some(moved));
         }
         if clock::monotonic_ms() - progress_ms > timeout_ms {
             err_line!(

@@ -101,7 +101,9 @@ pub async fn begin(zk: &ZkClient, to: OffsetsStorage) -> Result<Begun, NodeError
             None => {}
         }
         // Marks that the end of an earlier move has left.
-        remove_marks(zk).await?;
+        if !remove_marks(zk, version).await? {
+            continue;
+        }
         let moving = OffsetsStorageNode { migrating_to: Some(to), ..node };
         match zk.set(paths::OFFSETS_STORAGE, moving.encode(), version).await {
             Ok(_) => return Ok(Begun::UnderWay),
@@ -122,27 +124,50 @@ pub async fn moved(zk: &ZkClient, to: OffsetsStorage) -> Result<BTreeMap<i32, Of
     Ok(marks.filter(|(_, moved)| moved.storage == to).collect())
 }
 
-/// Ends a move: all partitions are marked, the new storage counts for all. True if it has ended, now or before.
-pub async fn finish(zk: &ZkClient, to: OffsetsStorage) -> Result<bool, NodeError> {
+/// True as long as the record says that offsets are to be moved to `to`.
+pub async fn is_under_way(zk: &ZkClient, to: OffsetsStorage) -> Result<bool, NodeError> {
     zk.sync().await?;
-    match record(zk).await? {
-        Some((node, version)) if node.migrating_to == Some(to) => {
-            match zk.set(paths::OFFSETS_STORAGE, OffsetsStorageNode::of(to).encode(), version).await {
-                Ok(_) => {}
-                Err(error) if error.is_bad_version() || error.is_no_node() => return Ok(false),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Some((node, _)) if node == OffsetsStorageNode::of(to) => {}
-        _ => return Ok(false),
-    }
-    remove_marks(zk).await?;
-    Ok(true)
+    Ok(record(zk).await?.is_some_and(|(node, _)| node.migrating_to == Some(to)))
 }
 
-async fn remove_marks(zk: &ZkClient) -> Result<(), ZkError> {
+/// Ends a move: all partitions are marked, the new storage counts for all. True if it has ended, now or before.
+pub async fn finish(zk: &ZkClient, to: OffsetsStorage) -> Result<bool, NodeError> {
+    loop {
+        zk.sync().await?;
+        let version = match record(zk).await? {
+            Some((node, version)) if node.migrating_to == Some(to) => {
+                match zk.set(paths::OFFSETS_STORAGE, OffsetsStorageNode::of(to).encode(), version).await {
+                    Ok(stat) => stat.version,
+                    // Somebody else has ended it: look again.
+                    Err(error) if error.is_bad_version() || error.is_no_node() => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Some((node, version)) if node == OffsetsStorageNode::of(to) => version,
+            _ => return Ok(false),
+        };
+        remove_marks(zk, version).await?;
+        return Ok(true);
+    }
+}
+
+/// As long as the record has this version: the marks of a move that somebody has begun meanwhile hold the truth. False
+/// if it has another one.
+async fn remove_marks(zk: &ZkClient, version: i32) -> Result<bool, ZkError> {
     let names = zk.children(paths::OFFSETS_STORAGE).await?;
-    zk.delete_many(names.iter().map(|name| format!("{}/{name}", paths::OFFSETS_STORAGE))).await
+    let remove = |name: &String| {
+        let path = format!("{}/{name}", paths::OFFSETS_STORAGE);
+        vec![Op::check(paths::OFFSETS_STORAGE, version), Op::delete(path, ANY_VERSION)]
+    };
+    let mut is_current = true;
+    for removed in zk.multi_many(names.iter().map(remove).collect()).await {
+        match removed {
+            Err(error) if error.is_bad_version() => is_current = false,
+            Err(error) if !error.is_no_node() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(is_current)
 }
 
 #[cfg(test)]
@@ -210,5 +235,17 @@ mod tests {
         begin(&zk, Kafka).await.unwrap();
         assert_eq!(storage(&zk, 3).await, (ZooKeeper, Some(Kafka)));
         assert!(moved(&zk, Kafka).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn marks_of_a_move_that_has_begun_meanwhile_stay() {
+        let zk = MemoryZooKeeper::new().connect();
+        offsets_storage::record(&zk, OffsetsStorageNode::of(ZooKeeper)).await.unwrap();
+        let (_, before) = record(&zk).await.unwrap().unwrap();
+        begin(&zk, Kafka).await.unwrap();
+        assert!(is_under_way(&zk, Kafka).await.unwrap() && !is_under_way(&zk, ZooKeeper).await.unwrap());
+        zk.create(&paths::offsets_moved(3), mark(Kafka).encode(), CreateMode::Persistent).await.unwrap();
+        assert!(!remove_marks(&zk, before).await.unwrap());
+        assert_eq!(storage(&zk, 3).await, (Kafka, None));
     }
 }

@@ -4,6 +4,7 @@
 mod support;
 
 mod commits;
+mod coordinators;
 mod identity;
 mod interrupted;
 mod moves;

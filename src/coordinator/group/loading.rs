@@ -68,8 +68,7 @@ async fn run(coordinator: Arc<GroupCoordinator>, slot: Arc<Slot>, log: Arc<Parti
         let read = tokio::task::spawn_blocking(move || read(&from, bytes_max)).await;
         match read {
             Ok(Ok(mut loader)) => {
-                let Some(fence) = slot.fence_of(load) else { return };
-                let loading = Loading { slot: &slot, log: &log, load, fence };
+                let loading = Loading { slot: &slot, log: &log, load };
                 if let Some(storage) = coordinator.settle_place(&loading, &mut loader).await {
                     finish(&coordinator, &slot, log, (load, started_ms), loader, storage);
                 }

@@ -8,7 +8,7 @@ use super::load::Loader;
 use super::offsets::{CommittedOffset, Fence, OffsetStoreError, OffsetsStorage};
 use super::slot::Slot;
 use crate::common::topic_name::GROUP_METADATA_TOPIC;
-use crate::common::{BrokerId, TopicPartition, clock, java_hash};
+use crate::common::{BrokerId, LeaderEpoch, TopicPartition, clock, java_hash};
 use crate::replication::{Partition, PartitionError};
 use crate::zk::data::TopicAssignment;
 use crate::zk::data::offsets_moved::OffsetsMoved;
@@ -81,8 +81,6 @@ pub(super) struct Loading<'a> {
     pub(super) slot: &'a Slot,
     pub(super) log: &'a Arc<Partition>,
     pub(super) load: u64,
-    /// As whom.
-    pub(super) fence: Fence,
 }
 
 impl GroupCoordinator {
@@ -98,7 +96,8 @@ impl GroupCoordinator {
         };
         let partition = loading.slot.partition;
         let mut attempts = 0;
-        while !loading.slot.is_other_life(loading.load) {
+        // As whom: a replica that dies gives this leader a new epoch, and what was begun under the old one is refused.
+        while let Some(fence) = loading.slot.fence_of(loading.load) {
             let place = match offsets_move::place_of(zk, partition).await {
                 // Without a record the brokers are about to write it again.
                 Ok(found) => found,
@@ -113,9 +112,10 @@ impl GroupCoordinator {
             };
             let Some(to) = place.move_to else { return Some(place.storage) };
             attempts += 1;
-            match self.move_and_mark(zk, (broker, place, to), loading, loader).await {
+            match self.move_and_mark(zk, (broker, place, to), (loading, fence), loader).await {
                 Ok(true) => return Some(to),
                 Ok(false) => {}
+                Err(_) if loading.slot.fence_of(loading.load) != Some(fence) => attempts -= 1,
                 Err(failed) if attempts >= ATTEMPTS_MAX => {
                     error!(target: LOG, "Cannot move the offsets of {} to {}: {failed}; they stay in {} for now",
                         loading.log.name, to.name(), place.storage.name());
@@ -135,19 +135,19 @@ impl GroupCoordinator {
         &self,
         zk: &ZkClient,
         (broker, place, to): (BrokerId, Place, OffsetsStorage),
-        loading: &Loading<'_>,
+        (loading, fence): (&Loading<'_>, Fence),
         loader: &mut Loader,
     ) -> Result<bool, MoveError> {
         let partition = loading.slot.partition;
         let (groups, offsets) = match to {
             OffsetsStorage::Kafka => {
                 let partitions = count_partitions(zk).await?;
-                self.move_to_log(partitions, loading, loader).await?
+                self.move_to_log(partitions, (loading, fence), loader).await?
             }
-            OffsetsStorage::ZooKeeper => self.move_to_store(loading, loader).await?,
+            OffsetsStorage::ZooKeeper => self.move_to_store(fence, loader).await?,
         };
         let moved = OffsetsMoved { storage: to, broker, groups, offsets };
-        let marked = offsets_move::mark_moved(zk, loading.fence, place, &moved).await;
+        let marked = offsets_move::mark_moved(zk, fence, place, &moved).await;
         let marked = marked.map_err(|error| {
             warn!(target: LOG, "Cannot mark partition {partition} as moved: {error}");
             OffsetStoreError::Unavailable
@@ -158,11 +158,13 @@ impl GroupCoordinator {
         Ok(marked)
     }
 
-    async fn append_for_move(&self, loading: &Loading<'_>, batch: Bytes) -> Result<i64, MoveError> {
-        let appended = loading
-            .log
-            .append_as_coordinator(batch, loading.fence.leader_epoch, self.commit_timeout_ms)
-            .await;
+    async fn append_for_move(
+        &self,
+        loading: &Loading<'_>,
+        leader_epoch: LeaderEpoch,
+        batch: Bytes,
+    ) -> Result<i64, MoveError> {
+        let appended = loading.log.append_as_coordinator(batch, leader_epoch, self.commit_timeout_ms).await;
         appended.map(|appended| appended.base_offset).map_err(MoveError::Log)
     }
 
@@ -170,7 +172,7 @@ impl GroupCoordinator {
     async fn move_to_log(
         &self,
         partitions: i32,
-        loading: &Loading<'_>,
+        (loading, fence): (&Loading<'_>, Fence),
         loader: &mut Loader,
     ) -> Result<(usize, usize), MoveError> {
         let (mut groups, mut count) = (0, 0);
@@ -188,7 +190,7 @@ impl GroupCoordinator {
             for chunk in offsets.chunks(CHUNK) {
                 let batch = self.format.offsets_batch(&group, chunk, None, clock::now_ms());
                 let batch = batch.map_err(|error| MoveError::Lost(format!("group {group}: {error:?}")))?;
-                let base_offset = self.append_for_move(loading, batch).await?;
+                let base_offset = self.append_for_move(loading, fence.leader_epoch, batch).await?;
                 loader.import(&group, chunk, base_offset);
             }
         }
@@ -197,16 +199,12 @@ impl GroupCoordinator {
 
     /// Into ZooKeeper: what `__consumer_offsets` has. The copies in the log are taken back once the partition is in use
     /// there, as with every load that finds some.
-    async fn move_to_store(
-        &self,
-        loading: &Loading<'_>,
-        loader: &Loader,
-    ) -> Result<(usize, usize), MoveError> {
+    async fn move_to_store(&self, fence: Fence, loader: &Loader) -> Result<(usize, usize), MoveError> {
         let all: Vec<(ByteString, Vec<(TopicPartition, CommittedOffset)>)> = loader.all_committed();
         let mut count = 0;
         for (group, offsets) in &all {
             for chunk in offsets.chunks(CHUNK) {
-                let stored = self.store.commit(group.clone(), chunk.to_vec(), Some(loading.fence)).await?;
+                let stored = self.store.commit(group.clone(), chunk.to_vec(), Some(fence)).await?;
                 stored.into_iter().collect::<Result<Vec<()>, _>>()?;
                 let partitions = chunk.iter().map(|(partition, _)| partition.clone()).collect();
                 let found = self.store.fetch(group.clone(), partitions).await?;
