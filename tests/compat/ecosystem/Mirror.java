@@ -153,7 +153,7 @@ public final class Mirror {
     private static void settings(String source, String target, String topic, String alias) throws Exception {
         for (String name : Arrays.asList("cleanup.policy", "max.message.bytes")) {
             String expected = setting(source, topic, name);
-            Check.eventually(name, expected, () -> setting(target, alias + "." + topic, name));
+            Check.eventually(name, 120, expected, () -> setting(target, alias + "." + topic, name));
         }
     }
 
@@ -181,7 +181,7 @@ public final class Mirror {
         Map<String, Object> properties = new HashMap<>();
         properties.put("bootstrap.servers", address);
         Map<Integer, Long> offsets = new TreeMap<>();
-        RemoteClusterUtils.translateOffsets(properties, alias, group, Duration.ofSeconds(20)).forEach((partition, offset) -> {
+        RemoteClusterUtils.translateOffsets(properties, alias, group, Duration.ofSeconds(60)).forEach((partition, offset) -> {
             if (partition.topic().equals(topic)) {
                 offsets.put(partition.partition(), offset.offset());
             }
@@ -193,7 +193,7 @@ public final class Mirror {
         String remote = alias + "." + topic;
         Map<Integer, Long> expected = committed(source, group, topic);
         Check.isTrue("offsets are committed at the source", !expected.isEmpty());
-        Check.eventually("translated", expected, () -> translated(target, alias, group, remote));
-        Check.eventually("committed at the target", expected, () -> committed(target, group, remote));
+        Check.eventually("translated", 240, expected, () -> translated(target, alias, group, remote));
+        Check.eventually("committed at the target", 240, expected, () -> committed(target, group, remote));
     }
 }

@@ -75,6 +75,11 @@ public final class WordCount {
         settings.put("commit.interval.ms", "200");
         settings.put("consumer.session.timeout.ms", "6000");
         settings.put("consumer.heartbeat.interval.ms", "1000");
+        // A killed broker may be away for minutes where the machine is slow.
+        settings.put("producer.delivery.timeout.ms", "600000");
+        settings.put("producer.max.block.ms", "600000");
+        settings.put("consumer.default.api.timeout.ms", "600000");
+        settings.put("task.timeout.ms", "600000");
         return settings;
     }
 }

@@ -1,5 +1,6 @@
 # What the three programs of the ecosystem share; sourced by streams.sh, connect.sh and mirrormaker.sh after `name` is
-# set. AGAINST: ours or apache. ECOSYSTEM_SECONDS: how long there is load (60). PROPERTIES: lines for server.properties.
+# set. AGAINST: ours or apache. ECOSYSTEM_SECONDS: how long there is load (60). OFFSETS: offsets.storage of ours.
+# PROPERTIES: more lines for server.properties.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 root=$(cd "$here/../.." && pwd)
 home=${INTEROP_HOME:-$root/target/interop}
@@ -43,7 +44,7 @@ await_line() {
 
 # end PID SIGNAL: and waits.
 end() {
-  kill "-$2" "$1"
+  kill "-$2" "$1" || fail "process $1 has ended before"
   wait "$1" 2>/dev/null || true
 }
 
@@ -52,6 +53,7 @@ only_explained() {
   local log=$1 count
   shift
   printf '%s\n' "$@" >"$run/explained"
+  [ -s "$log" ] || fail "$log is empty"
   grep -aE '^\[[^]]*\] (WARN|ERROR|FATAL) ' "$log" | grep -avE -f "$run/explained" >"$run/unexplained" || true
   count=$(wc -l <"$run/unexplained")
   [ "$count" = 0 ] || { head -n 20 "$run/unexplained"; fail "$count unexplained warnings or errors in $log"; }
@@ -59,18 +61,21 @@ only_explained() {
 }
 
 # Few partitions of the internal topics: a killed Apache broker recovers each of them.
-SETTINGS="zookeeper.connection.timeout.ms=60000 offsets.topic.num.partitions=5 transaction.state.log.num.partitions=5 ${PROPERTIES:-}"
+SETTINGS="zookeeper.connection.timeout.ms=60000 offsets.topic.num.partitions=5 transaction.state.log.num.partitions=5 ${OFFSETS:+offsets.storage=$OFFSETS} ${PROPERTIES:-}"
 
-# What a client says while its broker is dead, and no more.
+# What a client says while its broker is dead, or has just come and not yet heard from the controller which topics there
+# are; and no more.
 BROKER_AWAY=(
   'Connection to node -?[0-9]+ .*could not be established. Broker may not be available'
   'Bootstrap broker .* disconnected'
   'Got error produce response with correlation id .* (NETWORK_EXCEPTION|NOT_LEADER_OR_FOLLOWER|UNKNOWN_TOPIC_OR_PARTITION)'
   'Received invalid metadata error in produce request on partition .* due to org.apache.kafka.common.errors.(NetworkException|NotLeaderOrFollowerException|UnknownTopicOrPartitionException)'
+  'Received unknown topic or partition error in (produce request on|fetch for) partition'
+  'Error while fetching metadata with correlation id [0-9]+ : \{([^ ]*=(UNKNOWN_TOPIC_OR_PARTITION|LEADER_NOT_AVAILABLE)(, )?)+\}'
 )
 
-# The broker's log; Apache's own is not ours to judge. After a kill a broker recovers and says so.
+# judge_broker LOG PATTERN...: Apache's own is not ours to judge. A new data directory is told of.
 judge_broker() {
   [ "$AGAINST" = ours ] || return 0
-  only_explained "$1" "${@:2}"
+  only_explained "$1" 'No meta.properties file under dir' "${@:2}"
 }

@@ -61,7 +61,11 @@ final class Check {
 
     /** Calls until the value is as expected; admin changes reach a broker's metadata a moment after the answer. */
     static void eventually(String what, Object expected, Callable<?> call) throws Exception {
-        long until = System.nanoTime() + 20_000_000_000L;
+        eventually(what, 20, expected, call);
+    }
+
+    static void eventually(String what, long seconds, Object expected, Callable<?> call) throws Exception {
+        long until = System.nanoTime() + seconds * 1_000_000_000L;
         while (true) {
             Object got;
             try {
