@@ -78,6 +78,14 @@ impl History {
         self.lock().controller.and_then(|id| usize::try_from(id).ok())
     }
 
+    /// What ZooKeeper said last.
+    pub fn describe(&self) -> String {
+        let inner = self.lock();
+        let states =
+            inner.partitions.iter().map(|seen| seen.as_ref().map(|seen| (&seen.state, seen.stat.version)));
+        format!("controller {:?}, states {:?}", inner.controller, states.collect::<Vec<_>>())
+    }
+
     pub fn violations(&self) -> Vec<String> {
         self.lock().violations.clone()
     }

@@ -241,6 +241,9 @@ struct OverOnDrop<'a>(&'a History, &'a [Position]);
 
 impl Drop for OverOnDrop<'_> {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("ZooKeeper said: {}", self.0.describe());
+        }
         self.0.end();
         self.1.iter().for_each(Position::end);
     }

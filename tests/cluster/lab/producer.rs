@@ -45,6 +45,8 @@ pub struct Producer {
     acknowledged: usize,
     /// The first time since the last acknowledgement that a broker said it lacks records before what was sent.
     refused_since: Option<Instant>,
+    /// How its last connection ended, for who looks for the cause of a failure.
+    last_seen: String,
 }
 
 /// A batch that is not acknowledged.
@@ -66,20 +68,22 @@ impl Producer {
             sent: Vec::new(),
             acknowledged: 0,
             refused_since: None,
+            last_seen: "no leader yet".to_string(),
         }
     }
 
     /// Until enough is acknowledged and nothing is pending. The values, by offset.
     pub fn run(mut self, progress: &Progress) -> Vec<Bytes> {
         while !(progress.is_enough() && self.pending.is_empty()) {
-            assert!(!progress.is_abandoned(), "the other thread has failed");
+            assert!(!progress.is_abandoned(), "the other thread has failed; {}", self.describe());
             // Another one each time: one that is cut off believes what it believes.
             let asked = self.rng.within(0..self.addresses.len() as u64) as usize;
             if let Some((leader, _)) = look_up([&self.addresses[asked]], TOPIC, self.partition)
                 && let Ok(wire) = Wire::try_connect_within(&self.addresses[leader as usize], PATIENCE)
             {
                 // An error is the end of this connection: the broker is gone, hangs, or does not lead.
-                let _ = self.run_connection(wire, progress);
+                let ended = self.run_connection(wire, progress);
+                self.last_seen = format!("broker {leader}, said to lead by {asked}: {ended:?}");
             }
             // No synchronisation: only not to spin while there is no leader.
             thread::sleep(Duration::from_millis(20));
@@ -87,7 +91,8 @@ impl Producer {
         self.sent
     }
 
-    fn run_connection(&mut self, mut wire: Wire, progress: &Progress) -> io::Result<()> {
+    /// The error code that ended it, 0 if there is nothing left to do.
+    fn run_connection(&mut self, mut wire: Wire, progress: &Progress) -> io::Result<i16> {
         for pending in &self.pending {
             wire.try_send(VERSION, &pending.request)?;
         }
@@ -101,16 +106,16 @@ impl Producer {
                 wire.try_send(VERSION, &self.pending.back().expect("just added").request)?;
                 continue;
             }
-            let Some(oldest) = self.pending.front() else { return Ok(()) };
+            let Some(oldest) = self.pending.front() else { return Ok(0) };
             let (_, response) = wire.try_receive::<ProduceRequest>(VERSION)?;
             let answer = &response.responses[0].partition_responses[0];
             if AGAIN.contains(&answer.error_code) {
-                return Ok(());
+                return Ok(answer.error_code);
             }
             if answer.error_code == OUT_OF_ORDER_SEQUENCE_NUMBER {
                 let since = self.refused_since.get_or_insert_with(Instant::now);
                 assert!(since.elapsed() < REFUSED_MAX, "records before {} are lost", oldest.base_sequence);
-                return Ok(());
+                return Ok(answer.error_code);
             }
             let what = format!("sequence {} of partition {}", oldest.base_sequence, self.partition);
             assert_eq!(answer.error_code, 0, "produce of {what}");
@@ -120,7 +125,12 @@ impl Producer {
             self.pending.pop_front();
             progress.step();
         }
-        Ok(())
+        Ok(0)
+    }
+
+    fn describe(&self) -> String {
+        let (acknowledged, sent) = (self.acknowledged, self.sent.len());
+        format!("partition {}: {acknowledged} of {sent} acknowledged, {}", self.partition, self.last_seen)
     }
 
     fn add_batch(&mut self) {
