@@ -240,7 +240,19 @@ fn typed<T: FromValue>(values: &Values, field: &str) -> T {
     T::from_value(value).unwrap_or_else(|| panic!("the field {field} has another type than its key"))
 }
 
+/// Reads that ZooKeeper gets at a time where the configuration leaves it to us.
+const READS_IN_FLIGHT: i32 = 256;
+
 impl BrokerConfig {
+    /// `zookeeper.max.in.flight.requests` where it is said, else 256: reads do no harm, and a new controller reads every
+    /// partition's state.
+    pub fn zookeeper_max_in_flight_reads(&self) -> i32 {
+        match self.originals.get("zookeeper.max.in.flight.requests") {
+            Some(_) => self.zookeeper_max_in_flight_requests,
+            None => READS_IN_FLIGHT,
+        }
+    }
+
     /// Reads the values of a broker. All errors are found at once, in the order of the tables, those of single
     /// values first; a check that needs a bad value is left out.
     pub fn from_properties(

@@ -70,8 +70,6 @@ pub struct ControllerConfig {
     pub leader_imbalance_check_interval_ms: i64,
     /// `leader.imbalance.per.broker.percentage`.
     pub leader_imbalance_per_broker_percentage: i32,
-    /// `zookeeper.max.in.flight.requests`.
-    pub zookeeper_max_in_flight_requests: usize,
 }
 
 impl ControllerConfig {
@@ -94,7 +92,6 @@ impl ControllerConfig {
             auto_leader_rebalance_enable: config.auto_leader_rebalance_enable,
             leader_imbalance_check_interval_ms: config.leader_imbalance_check_interval_seconds * 1_000,
             leader_imbalance_per_broker_percentage: config.leader_imbalance_per_broker_percentage,
-            zookeeper_max_in_flight_requests: config.zookeeper_max_in_flight_requests.max(1) as usize,
         }
     }
 }

@@ -41,14 +41,12 @@ type Armed = Vec<ArmedWatch>;
 pub struct ZkRequests {
     zk: ZkClient,
     broker_id: BrokerId,
-    in_flight_max: usize,
 }
 
 impl ZkRequests {
     /// In the session of `zk`.
     pub fn new(zk: ZkClient, config: &ControllerConfig) -> Self {
-        let in_flight_max = config.zookeeper_max_in_flight_requests.max(1);
-        ZkRequests { zk, broker_id: config.broker_id, in_flight_max }
+        ZkRequests { zk, broker_id: config.broker_id }
     }
 
     /// Does what the machine asks; also gives the watches that reads armed.
@@ -98,7 +96,7 @@ impl ZkRequests {
                 let value = self.read(read, &mut armed).await;
                 (value, armed)
             })
-            .buffered(self.in_flight_max);
+            .buffered(self.zk.reads_in_flight_max());
         let mut values = Vec::with_capacity(count);
         let mut all_armed = Armed::new();
         while let Some((value, armed)) = found.next().await {

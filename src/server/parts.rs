@@ -89,6 +89,7 @@ async fn connect(config: &BrokerConfig) -> Result<ZkClient, StartupError> {
         session_timeout_ms: config.zookeeper_session_timeout_ms,
         connection_timeout_ms: config.zookeeper_connection_timeout_ms,
         max_in_flight_requests: config.zookeeper_max_in_flight_requests,
+        max_in_flight_reads: config.zookeeper_max_in_flight_reads(),
         ..ZkConfig::new(config.zookeeper_connect.clone())
     });
     let zk = zk.await.inspect_err(|failed| {

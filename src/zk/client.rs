@@ -29,8 +29,10 @@ pub struct ZkConfig {
     pub session_timeout_ms: i32,
     /// `zookeeper.connection.timeout.ms`: how long [`ZkClient::connect`] tries.
     pub connection_timeout_ms: i32,
-    /// `zookeeper.max.in.flight.requests`: bound of the batch calls.
+    /// `zookeeper.max.in.flight.requests`: bound of the calls that write many nodes.
     pub max_in_flight_requests: i32,
+    /// Bound of the calls that read many nodes.
+    pub max_in_flight_reads: i32,
     /// `zookeeper.set.acl`: nodes belong to whoever created them, and most are readable by all.
     pub set_acl: bool,
 }
@@ -43,6 +45,7 @@ impl ZkConfig {
             session_timeout_ms: 18_000,
             connection_timeout_ms: 18_000,
             max_in_flight_requests: 10,
+            max_in_flight_reads: 256,
             set_acl: false,
         }
     }
@@ -57,11 +60,18 @@ impl ZkConfig {
 #[derive(Clone)]
 pub struct ZkClient {
     backend: Arc<dyn Backend>,
-    in_flight_max: usize,
+    in_flight: InFlight,
     /// The only session in which this clone writes (counted as in [`SessionStatus::sessions`]).
     bound_to: Option<u64>,
     patience: Option<Patience>,
     secure: bool,
+}
+
+/// How many requests of a call that reads or writes many nodes are under way at a time.
+#[derive(Clone, Copy)]
+pub(super) struct InFlight {
+    pub reads_max: usize,
+    pub writes_max: usize,
 }
 
 /// How long the requests of a clone wait for a server.
@@ -81,14 +91,17 @@ impl ZkClient {
     /// [`ZkError::ConnectionTimeout`] if no server answered in time, [`ZkError::BadArgument`] for a malformed
     /// connect string.
     pub async fn connect(config: ZkConfig) -> Result<ZkClient, ZkError> {
-        let in_flight_max = config.max_in_flight_requests.max(1) as usize;
+        let in_flight = InFlight {
+            reads_max: config.max_in_flight_reads.max(1) as usize,
+            writes_max: config.max_in_flight_requests.max(1) as usize,
+        };
         let secure = config.set_acl;
         let backend = Remote::connect(config).await?;
-        Ok(ZkClient { secure, ..ZkClient::over(Arc::new(backend), in_flight_max) })
+        Ok(ZkClient { secure, ..ZkClient::over(Arc::new(backend), in_flight) })
     }
 
-    pub(super) fn over(backend: Arc<dyn Backend>, in_flight_max: usize) -> ZkClient {
-        ZkClient { backend, in_flight_max, bound_to: None, patience: None, secure: false }
+    pub(super) fn over(backend: Arc<dyn Backend>, in_flight: InFlight) -> ZkClient {
+        ZkClient { backend, in_flight, bound_to: None, patience: None, secure: false }
     }
 
     /// A clone that writes in the present session only: once that is over, its writes fail with
@@ -389,25 +402,25 @@ impl ZkClient {
     /// [`ZkClient::get`] of many nodes, pipelined, in their order.
     pub async fn get_many(&self, paths: Vec<String>) -> Result<Vec<Option<(Bytes, Stat)>>, ZkError> {
         let gets = stream::iter(paths).map(|path| async move { self.get(&path).await });
-        gets.buffered(self.in_flight_max).collect::<Vec<_>>().await.into_iter().collect()
+        gets.buffered(self.in_flight.reads_max).collect::<Vec<_>>().await.into_iter().collect()
     }
 
     /// [`ZkClient::exists`] of many nodes, pipelined, in their order.
     pub async fn exists_many(&self, paths: Vec<String>) -> Result<Vec<Option<Stat>>, ZkError> {
         let stats = stream::iter(paths).map(|path| async move { self.exists(&path).await });
-        stats.buffered(self.in_flight_max).collect::<Vec<_>>().await.into_iter().collect()
+        stats.buffered(self.in_flight.reads_max).collect::<Vec<_>>().await.into_iter().collect()
     }
 
     /// [`ZkClient::children`] of many nodes, pipelined, in their order.
     pub async fn children_many(&self, paths: Vec<String>) -> Result<Vec<Vec<String>>, ZkError> {
         let lists = stream::iter(paths).map(|path| async move { self.children(&path).await });
-        lists.buffered(self.in_flight_max).collect::<Vec<_>>().await.into_iter().collect()
+        lists.buffered(self.in_flight.reads_max).collect::<Vec<_>>().await.into_iter().collect()
     }
 
     /// [`ZkClient::multi`] many times, pipelined: each succeeds or fails for itself, in their order.
     pub async fn multi_many(&self, multis: Vec<Vec<Op>>) -> Vec<Result<Vec<OpResult>, ZkError>> {
         let multis = stream::iter(multis).map(|ops| self.multi(ops));
-        multis.buffered(self.in_flight_max).collect().await
+        multis.buffered(self.in_flight.writes_max).collect().await
     }
 
     /// Deletes nodes, pipelined; missing ones are fine.
@@ -460,9 +473,14 @@ impl ZkClient {
         }
     }
 
-    /// Bound of the batch calls.
-    pub(super) fn in_flight_max(&self) -> usize {
-        self.in_flight_max
+    /// Reads that shall be under way at a time.
+    pub fn reads_in_flight_max(&self) -> usize {
+        self.in_flight.reads_max
+    }
+
+    /// Writes that shall be under way at a time.
+    pub fn writes_in_flight_max(&self) -> usize {
+        self.in_flight.writes_max
     }
 
     /// True on ZooKeeper 3.4: see [`ZkClient::multi`].

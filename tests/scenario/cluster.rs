@@ -38,7 +38,6 @@ pub fn config(id: BrokerId, version: &str) -> ControllerConfig {
         auto_leader_rebalance_enable: true,
         leader_imbalance_check_interval_ms: 300_000,
         leader_imbalance_per_broker_percentage: 10,
-        zookeeper_max_in_flight_requests: 10,
     }
 }
 

@@ -94,6 +94,13 @@ fn stronger_keys_win() {
 }
 
 #[test]
+fn a_bound_of_zookeepers_requests_counts_for_reads_where_it_is_said() {
+    let reads = |text| config(text).zookeeper_max_in_flight_reads();
+    assert_eq!(reads(""), 256);
+    assert_eq!(reads("zookeeper.max.in.flight.requests=10"), 10);
+}
+
+#[test]
 fn listeners_of_old_and_new_keys() {
     let old = config("host.name=h\nport=1\nadvertised.host.name=pub");
     assert_eq!(old.listeners[0].to_string(), "PLAINTEXT://h:1");

@@ -18,7 +18,8 @@ keys! {
         "zookeeper.set.acl": Boolean = "false", Any, High, ReadOnly, Refused =>
             "Creates znodes that only authenticated brokers can change.";
         "zookeeper.max.in.flight.requests": Int = "10", AtLeast(1), High, ReadOnly, Now =>
-            "Requests sent to ZooKeeper without waiting for the answers of earlier ones.";
+            "Requests sent to ZooKeeper without waiting for the answers of earlier ones; where this is not set, up to 256 \
+             if they only read.";
         "zookeeper.ssl.client.enable": Boolean = "false", Any, Medium, ReadOnly, Refused =>
             "Speaks TLS with ZooKeeper.";
         "zookeeper.clientCnxnSocket": String = null, Any, Medium, ReadOnly, Nothing =>

@@ -4,7 +4,7 @@
 mod tree;
 
 use super::backend::{Backend, Reply, ReplyFuture, Request};
-use super::client::ZkClient;
+use super::client::{InFlight, ZkClient};
 use super::error::ZkError;
 use super::types::{CreateMode, Created, Op, OpResult, SessionState, SessionStatus, Stat, Watch, WatchKind};
 use crate::common::clock;
@@ -89,7 +89,7 @@ impl MemoryZooKeeper {
         world.clients.insert(client, state);
         drop(world);
         let backend = MemoryBackend { server: self.clone(), client };
-        ZkClient::over(Arc::new(backend), 10)
+        ZkClient::over(Arc::new(backend), InFlight { reads_max: 10, writes_max: 10 })
     }
 
     /// Ends a session as its timeout would. A connected client gets another at once, a disconnected one when it

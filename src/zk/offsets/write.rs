@@ -143,7 +143,7 @@ async fn write_round(zk: &ZkClient, fences: &Fences, round: Round<'_>) -> Vec<Re
     }
     let written: Vec<_> = batches.into_iter().map(|batch| write_batch(zk, fences, batch)).collect();
     let results: Vec<Result<(), WriteError>> =
-        stream::iter(written).buffered(zk.in_flight_max()).concat().await;
+        stream::iter(written).buffered(zk.writes_in_flight_max()).concat().await;
     let result = |place: Option<usize>| match place {
         Some(place) => results[place].clone(),
         None => Err(ZkError::BadArgument("an illegal topic or partition".into()).into()),
