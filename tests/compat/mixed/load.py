@@ -1,8 +1,9 @@
 """The load under which everything happens: java/MixedLoad.java."""
 import re
 import subprocess
+import time
 
-from cluster import Failed, wait_for
+from cluster import PATIENCE_S, Failed, wait_for
 
 PROGRESS = re.compile(r"^acknowledged (\d+) consumed (\d+) processed (\d+)", re.M)
 
@@ -56,10 +57,15 @@ class Load:
     def finish(self):
         """Stops writing; reads, processes and checks the rest. What it says at its end."""
         self.stop_file.touch()
-        try:
-            code = self.process.wait(timeout=300)
-        except subprocess.TimeoutExpired:
-            raise Failed(f"the load does not come to its end: {self.tail()}") from None
+        last, until = None, 0
+        while self.process.poll() is None:
+            now = self.progress()
+            if now != last:
+                last, until = now, time.monotonic() + PATIENCE_S
+            if time.monotonic() > until:
+                raise Failed(f"the load does not come to its end: {self.tail()}")
+            time.sleep(0.2)
+        code = self.process.returncode
         if code != 0:
             raise Failed(f"the load ends with {code}: {self.tail()}")
         return [line for line in self.tail().splitlines() if line.startswith("written: ")][-1]
@@ -67,7 +73,7 @@ class Load:
     def check(self):
         """Every acknowledged record, at its offset, once, in order."""
         arguments = ["Durable", "check", self.cluster.bootstrap(), "durable", str(self.acknowledged)]
-        done = subprocess.run(self.java(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+        done = subprocess.run(self.java(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE_S)
         if done.returncode != 0:
             raise Failed(f"check: {done.stdout[-1500:]}")
         return next(line for line in done.stdout.splitlines() if " of them acknowledged" in line)
