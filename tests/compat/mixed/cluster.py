@@ -232,6 +232,32 @@ class Cluster:
 
         wait_for(f"{what}: all replicas in the ISR", full)
 
+    def last_epoch(self, number, topic, partition):
+        """The last leader epoch of which this broker's replica has a record."""
+        file = self.brokers[number].directory / f"{topic}-{partition}" / "leader-epoch-checkpoint"
+        try:
+            lines = file.read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        return int(lines[-1].split()[0]) if len(lines) > 2 else None
+
+    def await_followed(self, what, busy):
+        """Until all replicas have a record of their leader's last epoch, which for a busy topic must be the current one.
+        Before protocol 2.0 the answer about the end of a follower's epoch does not say for which epoch it is, so leaders
+        that change faster than they are followed leave logs that differ (KAFKA-6361, solved by KIP-279)."""
+        if not self.protocol.startswith(("0.", "1.")):
+            return
+
+        def followed():
+            for topic, partition, replicas, state in self.partitions():
+                found = {number: self.last_epoch(number, topic, partition) for number in replicas}
+                wanted = state["leader_epoch"] if topic in busy else found.get(state["leader"])
+                if any(epoch != wanted for epoch in found.values()):
+                    return f"{topic}-{partition} has epochs {found} and state {state}"
+            return True
+
+        wait_for(f"{what}: followers", followed)
+
     def identical(self):
         """True if all replicas have the same bytes; else where not."""
         for topic, partition, replicas, _ in self.partitions():

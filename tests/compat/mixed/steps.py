@@ -5,6 +5,8 @@ from cluster import Failed, say, wait_for
 
 MORE = 150
 COORDINATORS = 3
+# Those whose every partition always gets records: transactions may wait.
+WRITTEN = ["durable", "in"]
 LOADED = ["durable", "in", "out", "__consumer_offsets", "__transaction_state"]
 
 
@@ -72,6 +74,7 @@ def end_and_return(cluster, load, target, controller, signal):
         if not cluster.led_by(target, topic):
             raise Failed(f"{what}: it leads nothing of {topic}")
     load.await_more(f"{what}: before", MORE)
+    cluster.await_followed(what, WRITTEN)
     end(cluster, target, signal, what)
     load.await_more(f"{what}: while it is away", MORE)
     if controller is not target and cluster.controller() != controller.number:
@@ -101,6 +104,7 @@ def pauses(cluster, load):
             cluster.make_controller(controller)
             cluster.elect_preferred()
             load.await_more(f"{what}: before", MORE)
+            cluster.await_followed(what, WRITTEN)
             cluster.pause(target)
             load.await_more(f"{what}: meanwhile", MORE)
             cluster.go_on(target)
@@ -184,6 +188,7 @@ def replace(cluster, load, target, signal, kind, protocol=None):
     """Another broker takes over a broker's directories."""
     old = str(target)
     load.await_more(f"before {old} ends", MORE)
+    cluster.await_followed(f"before {old} ends", WRITTEN)
     end(cluster, target, signal, f"{signal} of {old}")
     load.await_more(f"while {old} is away", MORE)
     target.kind = kind
