@@ -70,6 +70,9 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::EndTxn, 3, |b, c, r| answer_later(b, c, r, client::transactions::end)),
     api(ApiKey::WriteTxnMarkers, 1, |b, c, r| answer_later(b, c, r, inter_broker::write_txn_markers::handle)),
     api(ApiKey::TxnOffsetCommit, 3, |b, c, r| dispatch_with(b, c, r, groups::txn_offset_commit::handle)),
+    api(ApiKey::DescribeAcls, 2, |b, c, r| answer(b, c, r, |_, _, q| admin::acls::describe(&q))),
+    api(ApiKey::CreateAcls, 2, |b, c, r| answer(b, c, r, |_, _, q| admin::acls::create(&q))),
+    api(ApiKey::DeleteAcls, 2, |b, c, r| answer(b, c, r, |_, _, q| admin::acls::delete(&q))),
     administration!(DescribeConfigs, 4, describe_configs),
     administration!(AlterConfigs, 2, alter_configs),
     api(ApiKey::AlterReplicaLogDirs, 2, |b, c, r| {

@@ -4,6 +4,7 @@
 //! to ask; all they do is write znodes and wait until this broker sees the effect. Configurations are served by any
 //! broker. Left out of all until there is an authorizer: authorization.
 
+pub mod acls;
 pub mod alter_client_quotas;
 pub mod alter_configs;
 pub mod alter_partition_reassignments;
