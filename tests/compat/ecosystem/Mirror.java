@@ -5,9 +5,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.AdminClient;
@@ -26,10 +28,13 @@ import org.apache.kafka.connect.mirror.RemoteClusterUtils;
 /**
  * What MirrorMaker 2 is to copy, and whether it did.
  *
- *   fill SOURCE TOPIC PARTITIONS STOP        writes records until the file STOP exists
- *   consume SOURCE TOPIC GROUP COUNT         reads that many records of each partition in a group, and commits
- *   equal SOURCE TARGET TOPIC ALIAS          waits until the copy has all, then compares record by record
- *   offsets SOURCE TARGET TOPIC ALIAS GROUP  the group's offsets are translated, and committed on the other side
+ *   fill SOURCE TOPIC PARTITIONS WORD STOP   writes records with keys of their own until the file STOP exists
+ *   consume SOURCE TOPIC GROUP               reads to the end in a group, and commits
+ *   equal SOURCE TARGET TOPIC ALIAS exactly|again
+ *                                            waits until the copy has all, then compares record by record; "again":
+ *                                            without those of the copy that have come before
+ *   offsets SOURCE TARGET TOPIC ALIAS GROUP  the group has read all, and so it has of the copy: its offsets are
+ *                                            translated, and committed on the other side
  */
 public final class Mirror {
     private Mirror() {}
@@ -37,13 +42,15 @@ public final class Mirror {
     public static void main(String[] args) throws Exception {
         switch (args[0]) {
             case "fill":
-                fill(args[1], args[2], Integer.parseInt(args[3]), Paths.get(args[4]));
+                fill(args[1], args[2], Integer.parseInt(args[3]), args[4], Paths.get(args[5]));
                 break;
             case "consume":
-                Check.step(args[3] + " reads from " + args[2], () -> consume(args[1], args[2], args[3], Integer.parseInt(args[4])));
+                Check.step(args[3] + " reads from " + args[2], () -> consume(args[1], args[2], args[3]));
                 break;
             case "equal":
-                Check.step(args[3] + " and its copy are equal", () -> equal(args[1], args[2], args[3], args[4]));
+                boolean exactly = args[5].equals("exactly");
+                Check.step(args[3] + " and its copy are equal" + (exactly ? ", with offsets" : ", without repetitions"),
+                        () -> equal(args[1], args[2], args[3], args[4], exactly));
                 Check.step("their settings, too", () -> settings(args[1], args[2], args[3], args[4]));
                 break;
             case "offsets":
@@ -61,19 +68,22 @@ public final class Mirror {
         return properties;
     }
 
-    private static void fill(String source, String topic, int partitions, Path stop) throws Exception {
+    private static void fill(String source, String topic, int partitions, String word, Path stop) throws Exception {
         try (AdminClient admin = AdminClient.create(bootstrap(source))) {
             Map<String, String> settings = new HashMap<>();
             settings.put("cleanup.policy", "compact,delete");
             settings.put("max.message.bytes", "900000");
-            admin.createTopics(Arrays.asList(new NewTopic(topic, partitions, (short) 1).configs(settings))).all().get();
+            NewTopic created = new NewTopic(topic, partitions, (short) 1).configs(settings);
+            if (!admin.listTopics().names().get().contains(topic)) {
+                admin.createTopics(Arrays.asList(created)).all().get();
+            }
         }
         List<Future<RecordMetadata>> sent = new ArrayList<>();
         try (KafkaProducer<String, String> producer = Clients.producer(source, "enable.idempotence", "true", "acks",
                 "all", "delivery.timeout.ms", "300000", "linger.ms", "5", "compression.type", "lz4")) {
             for (int i = 0; !Files.exists(stop); i++) {
                 String value = i % 7 == 0 ? null : "value " + i;
-                ProducerRecord<String, String> record = new ProducerRecord<>(topic, i % partitions, "key " + i, value);
+                ProducerRecord<String, String> record = new ProducerRecord<>(topic, i % partitions, word + " " + i, value);
                 Clients.addHeader(record, "number", Integer.toString(i));
                 sent.add(producer.send(record));
                 if (i % 20 == 19) {
@@ -87,38 +97,55 @@ public final class Mirror {
         System.out.println("wrote " + sent.size() + " records");
     }
 
-    private static void consume(String source, String topic, String group, int count) throws Exception {
+    private static void consume(String source, String topic, String group) throws Exception {
         try (KafkaConsumer<String, String> consumer = Clients.consumer(source, "group.id", group, "auto.offset.reset",
-                "earliest", "max.poll.records", "100")) {
+                "earliest")) {
+            List<TopicPartition> partitions = partitions(consumer, topic);
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
             consumer.subscribe(Arrays.asList(topic));
-            Map<TopicPartition, Long> read = new HashMap<>();
             long until = System.nanoTime() + 240_000_000_000L;
-            int partitions = consumer.partitionsFor(topic).size();
-            while (read.size() < partitions || read.values().stream().anyMatch(offset -> offset < count)) {
+            while (!consumer.assignment().containsAll(partitions)
+                    || partitions.stream().anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
                 Check.isTrue("in time", System.nanoTime() < until);
-                consumer.poll(Duration.ofMillis(200)).forEach(record -> read
-                        .put(new TopicPartition(topic, record.partition()), record.offset() + 1));
+                consumer.poll(Duration.ofMillis(200));
             }
-            Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
-            read.keySet().forEach(partition -> offsets.put(partition, new OffsetAndMetadata(count)));
-            consumer.commitSync(offsets);
+            consumer.commitSync();
         }
     }
 
-    /** All records of all partitions, as text, by partition. */
-    private static Map<Integer, List<String>> read(String address, String topic) throws Exception {
+    private static List<TopicPartition> partitions(KafkaConsumer<?, ?> consumer, String topic) {
+        List<TopicPartition> partitions = new ArrayList<>();
+        consumer.partitionsFor(topic).forEach(p -> partitions.add(new TopicPartition(topic, p.partition())));
+        return partitions;
+    }
+
+    private static Map<Integer, Long> ends(String address, String topic) throws Exception {
+        Map<Integer, Long> ends = new TreeMap<>();
+        try (KafkaConsumer<String, String> consumer = Clients.consumer(address)) {
+            consumer.endOffsets(partitions(consumer, topic)).forEach((p, end) -> ends.put(p.partition(), end));
+        }
+        return ends;
+    }
+
+    /** All records of all partitions, as text, by partition; or without offsets, and each record once. */
+    private static Map<Integer, List<String>> read(String address, String topic, boolean exactly) throws Exception {
         Map<Integer, List<String>> all = new TreeMap<>();
         try (KafkaConsumer<String, String> consumer = Clients.consumer(address)) {
-            List<TopicPartition> partitions = new ArrayList<>();
-            consumer.partitionsFor(topic).forEach(p -> partitions.add(new TopicPartition(topic, p.partition())));
+            List<TopicPartition> partitions = partitions(consumer, topic);
+            Set<String> seen = new HashSet<>();
             partitions.forEach(partition -> all.put(partition.partition(), new ArrayList<>()));
             Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
             consumer.assign(partitions);
             consumer.seekToBeginning(partitions);
             while (partitions.stream().anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
                 for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(200))) {
-                    all.get(record.partition()).add(record.offset() + " " + record.timestamp() + " " + record.key() + " "
-                            + record.value() + " " + Clients.header(record, "number"));
+                    String text = record.timestamp() + " " + record.key() + " " + record.value() + " "
+                            + Clients.header(record, "number");
+                    if (exactly) {
+                        all.get(record.partition()).add(record.offset() + " " + text);
+                    } else if (seen.add(text)) {
+                        all.get(record.partition()).add(text);
+                    }
                 }
             }
         }
@@ -131,12 +158,13 @@ public final class Mirror {
         return sizes;
     }
 
-    private static void equal(String source, String target, String topic, String alias) throws Exception {
-        Map<Integer, List<String>> original = read(source, topic);
+    private static void equal(String source, String target, String topic, String alias, boolean exactly)
+            throws Exception {
+        Map<Integer, List<String>> original = read(source, topic, exactly);
         Map<Integer, List<String>> copy;
         long until = System.nanoTime() + 240_000_000_000L;
         do {
-            copy = read(target, alias + "." + topic);
+            copy = read(target, alias + "." + topic, exactly);
             Check.isTrue("in time: expected " + sizes(original) + " records, got " + sizes(copy), System.nanoTime() < until);
         } while (original.keySet().size() != copy.keySet().size()
                 || copy.entrySet().stream().anyMatch(e -> e.getValue().size() < original.get(e.getKey()).size()));
@@ -191,8 +219,8 @@ public final class Mirror {
 
     private static void offsets(String source, String target, String topic, String alias, String group) throws Exception {
         String remote = alias + "." + topic;
-        Map<Integer, Long> expected = committed(source, group, topic);
-        Check.isTrue("offsets are committed at the source", !expected.isEmpty());
+        Check.equal("committed at the source", ends(source, topic), committed(source, group, topic));
+        Map<Integer, Long> expected = ends(target, remote);
         Check.eventually("translated", 240, expected, () -> translated(target, alias, group, remote));
         Check.eventually("committed at the target", 240, expected, () -> committed(target, group, remote));
     }

@@ -16,9 +16,14 @@ ALWAYS=(
   'Close timed out with [0-9]+ pending requests to coordinator, terminating client connections'
   'Ignoring (await )?stop request for (unowned|non-present) connector sink-one'
 )
-# When the broker is away, workers give up their tasks, which want to commit and to flush before.
+# When the broker is away, workers give up their tasks, which want to commit and to flush before; a task that flushes
+# already says so and ends, and is started again with the others.
 KILLED=(
   'Graceful stop of task .* failed'
+  'Invalid call to OffsetStorageWriter flush\(\) while already flushing'
+  'WorkerSourceTask.* Failed to commit offsets'
+  'WorkerSourceTask.* Task threw an uncaught and unrecoverable exception'
+  'Connector .* failed to properly shut down, has become unresponsive'
   'WorkerSourceTask.* failed to send record to file-lines'
   'WorkerSourceTask.* Failed to flush, timed out while waiting for producer'
   'WorkerSinkTask.* Commit of offsets threw an unexpected exception'

@@ -48,7 +48,16 @@ end() {
   wait "$1" 2>/dev/null || true
 }
 
-# only_explained LOG PATTERN...: no line of level WARN or worse but those that match.
+# Causes of what a program says when its broker is away: anything else, such as a sequence that is out of order or an
+# offset out of range, is a fault. Those of transactions come when one was open for too long meanwhile.
+CAUSES='TimeoutException|DisconnectException|NetworkException|NoAvailableBrokersException|RebalanceInProgressException'
+CAUSES+='|RetriableCommitFailedException|CommitFailedException|CoordinatorLoadInProgressException|NotCoordinatorException'
+CAUSES+='|CoordinatorNotAvailableException|NotLeaderOrFollowerException|UnknownTopicOrPartitionException'
+CAUSES+='|TopicExistsException|TaskCorruptedException|TaskMigratedException|ProducerFencedException'
+CAUSES+='|InvalidProducerEpochException|SecurityDisabledException|errors.ConnectException|ExecutionException'
+CAUSES+='|KafkaException: Producer is closed forcefully|InstanceAlreadyExistsException'
+
+# only_explained LOG PATTERN...: no line of level WARN or worse but those that match, no exception but for the CAUSES.
 only_explained() {
   local log=$1 count
   shift
@@ -57,11 +66,14 @@ only_explained() {
   grep -aE '^\[[^]]*\] (WARN|ERROR|FATAL) ' "$log" | grep -avE -f "$run/explained" >"$run/unexplained" || true
   count=$(wc -l <"$run/unexplained")
   [ "$count" = 0 ] || { head -n 20 "$run/unexplained"; fail "$count unexplained warnings or errors in $log"; }
+  grep -aE '^(Caused by: )?[a-z]+\.[A-Za-z.]*(Exception|Error)\b' "$log" | grep -avE "$CAUSES" >"$run/unexplained" || true
+  [ ! -s "$run/unexplained" ] || { head -n 20 "$run/unexplained"; fail "unexplained exceptions in $log"; }
   echo "ok nothing unexplained in $(basename "$log")"
 }
 
-# Few partitions of the internal topics: a killed Apache broker recovers each of them.
-SETTINGS="zookeeper.connection.timeout.ms=60000 offsets.topic.num.partitions=5 transaction.state.log.num.partitions=5 ${OFFSETS:+offsets.storage=$OFFSETS} ${PROPERTIES:-}"
+# Few partitions of the internal topics: a killed Apache broker recovers each of them. A machine that stands still for
+# some seconds must not look like a broker that does.
+SETTINGS="zookeeper.session.timeout.ms=18000 offsets.commit.timeout.ms=60000 zookeeper.connection.timeout.ms=60000 offsets.topic.num.partitions=5 transaction.state.log.num.partitions=5 ${OFFSETS:+offsets.storage=$OFFSETS} ${PROPERTIES:-}"
 
 # What a client says while its broker is dead, or has just come and not yet heard from the controller which topics there
 # are; and no more.
