@@ -386,7 +386,8 @@ impl FetchSet {
                 || member.standing.is_news_after(&member.told);
             member.listed = false;
             if all || has_news {
-                member.told = member.standing;
+                // Who has to cut its log first does not listen to the rest.
+                member.told = if answer.diverging.is_some() { UNKNOWN } else { member.standing };
                 member.rank = self.next_rank;
                 self.next_rank += 1;
                 answers.push(answer);

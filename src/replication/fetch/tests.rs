@@ -173,6 +173,24 @@ fn a_session_of_a_follower_hears_at_once_of_deleted_records() {
     assert_eq!(set.answer(&LIMITS, false)[0].log_start_offset, 1);
 }
 
+/// A follower that has to cut its log first does not take the high watermark from the same answer (KAFKA-14704).
+#[test]
+fn a_session_tells_the_high_watermark_again_after_a_cut() {
+    let world = world(false);
+    world.append();
+    let mut set = set_of(&world, Reader::Follower(1), 5);
+    set.put(PartitionRequest { last_fetched_epoch: 0, ..request(5, 0) });
+    assert!(is_ready(&mut set));
+    let told = set.answer(&LIMITS, true);
+    assert!(told[0].diverging.is_some());
+    set.put(PartitionRequest { last_fetched_epoch: 0, ..request(1, 0) });
+    set.look_once(&LIMITS);
+    let told = set.answer(&LIMITS, false);
+    assert_eq!(told.iter().map(|answer| answer.high_watermark).collect::<Vec<_>>(), [1]);
+    set.look_once(&LIMITS);
+    assert!(set.answer(&LIMITS, false).is_empty(), "once");
+}
+
 #[test]
 fn followers_hear_of_commits_where_consumers_read_from_them() {
     for tells in [false, true] {

@@ -7,6 +7,7 @@
 //! - nothing is appended before the log was cut to what it has in common with the leader's (KIP-101): by a phase of
 //!   its own, or by the leader's word in the answer to a fetch (KIP-595);
 //! - an answer that orders a cut never raises the high watermark (KAFKA-14704);
+//! - what a leader says in a session it does not say again: if it was not taken in, the next request is full;
 //! - one request is under way at a time; it names only partitions that are neither delayed nor being cut.
 //!
 //! Source: Kafka 2.8.2, `AbstractFetcherThread.scala`, `ReplicaFetcherThread.scala`. Different here: a partition that
@@ -88,6 +89,8 @@ pub struct FetcherMachine<L> {
     delayed: BTreeSet<(i64, TopicPartition)>,
     /// Held back by the throttle.
     held_back: BTreeSet<TopicPartition>,
+    /// Their leader's high watermark came with an answer that was not taken in.
+    unheard: Vec<TopicPartition>,
     /// The leader does not answer: until then nothing is asked.
     paused_until_ms: Option<i64>,
     refused: bool,
@@ -105,6 +108,7 @@ impl<L: FollowerLog> FetcherMachine<L> {
             unsettled: BTreeSet::new(),
             delayed: BTreeSet::new(),
             held_back: BTreeSet::new(),
+            unheard: Vec::new(),
             paused_until_ms: None,
             refused: false,
             turns: 0,
@@ -219,6 +223,11 @@ impl<L: FollowerLog> FetcherMachine<L> {
     fn fetch(&mut self, now_ms: i64, throttle: &impl Throttle) -> Ask {
         let again = std::mem::take(&mut self.held_back);
         self.touched.extend(again);
+        let unheard = std::mem::take(&mut self.unheard);
+        // Whoever is not asked for now is new to the session when it is again.
+        if unheard.iter().any(|name| self.entries.get(name).is_some_and(Entry::is_ready)) {
+            self.session.failed();
+        }
         let touched = std::mem::take(&mut self.touched);
         let session = if self.session.is_full() {
             let mut ready: Vec<_> = self.entries.iter().filter(|(_, entry)| entry.is_ready()).collect();

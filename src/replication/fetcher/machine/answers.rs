@@ -31,15 +31,22 @@ impl<L: FollowerLog> FetcherMachine<L> {
     fn take_partition(&mut self, answer: FetchedPartition, now_ms: i64) {
         let name = answer.name;
         let Some(asked) = self.session.known(&name).copied() else { return };
-        let Some(entry) = self.entries.get(&name).filter(|entry| entry.is_ready()) else { return };
         // It may have been taken away and given back, with another leader epoch, while the request was under way.
-        if entry.fetch_offset != asked.fetch_offset || entry.leader_epoch != asked.current_leader_epoch {
-            return;
+        let is_asked_for = |entry: &Entry<L>| {
+            entry.is_ready()
+                && entry.fetch_offset == asked.fetch_offset
+                && entry.leader_epoch == asked.current_leader_epoch
+        };
+        if !self.entries.get(&name).is_some_and(is_asked_for) {
+            return self.unheard.push(name);
         }
         let ident = &self.settings.ident;
         match answer.error {
             ErrorCode::None => match answer.diverging.filter(|_| self.settings.truncates_on_fetch) {
-                Some(end) => self.take_epoch_end(&name, end, now_ms),
+                Some(end) => {
+                    self.take_epoch_end(&name, end, now_ms);
+                    self.unheard.push(name);
+                }
                 None => {
                     let fetched = Fetched {
                         fetch_offset: asked.fetch_offset,

@@ -169,6 +169,44 @@ fn a_cut_by_the_fetch_comes_before_the_high_watermark() {
     assert_eq!(script.fetch().forgotten, [name(0)]);
 }
 
+/// A leader tells a session what changed, and only once.
+#[test]
+fn a_high_watermark_that_was_not_taken_in_is_asked_for_again() {
+    let full = |script: &mut Script| {
+        let fetch = script.fetch();
+        assert_eq!((fetch.session_epoch, fetch.partitions.len()), (0, 1), "{fetch:?}");
+    };
+    let mut script = Script::new(settings(true, true), log(5, &[1, 1, 1, 2, 2, 2], 3));
+    full(&mut script);
+    let diverging = Some(EpochEnd { leader_epoch: 1, end_offset: 3 });
+    script.answer(FetchedPartition { diverging, ..empty(3) });
+    full(&mut script);
+    script.answer(empty(3));
+    let fetch = script.fetch();
+    assert_eq!((fetch.session_epoch, fetch.partitions.len()), (1, 0), "once: {fetch:?}");
+
+    // The replica follows in another epoch since the request went out.
+    script.log.0.borrow_mut().leader_epoch = 6;
+    script.machine.add(name(0), 6, script.log.clone());
+    script.answer(empty(3));
+    full(&mut script);
+    script.answer(empty(3));
+
+    // It was taken away, and given back before anything else was asked.
+    script.fetch();
+    script.machine.remove(&name(0));
+    script.answer(empty(3));
+    script.machine.add(name(0), 6, script.log.clone());
+    full(&mut script);
+    script.answer(empty(3));
+
+    // It is gone: the others go on.
+    script.fetch();
+    script.machine.remove(&name(0));
+    script.answer(empty(3));
+    assert_eq!(script.fetch().forgotten, [name(0)]);
+}
+
 #[test]
 fn epochs_are_asked_for_until_one_is_known_to_both() {
     let mut script = Script::new(settings(false, true), log(9, &[1, 1, 3, 3, 7, 7], 0));
