@@ -173,8 +173,13 @@ pub enum ZkReply {
 /// What a read found. Nodes whose content cannot be understood are reported as absent, and logged.
 #[derive(Clone, Debug)]
 pub enum ZkValue {
-    /// The id in `/controller`.
-    Controller(Option<BrokerId>),
+    /// `/controller`.
+    Controller {
+        /// The id in it.
+        holder: Option<BrokerId>,
+        /// It was made in this session.
+        is_of_session: bool,
+    },
     /// `/feature`.
     Feature(Option<FeatureNode>),
     /// The registered brokers.

@@ -250,8 +250,10 @@ impl Machine {
     /// Looks who is controller; runs for it if nobody is.
     fn check_controller(&mut self) {
         self.read(vec![ZkRead::Controller], |m, values| {
-            let ZkValue::Controller(controller) = one(values) else { unreachable!("asked for /controller") };
-            let mine = controller == Some(m.config.broker_id);
+            let ZkValue::Controller { holder, is_of_session } = one(values) else {
+                unreachable!("asked for /controller")
+            };
+            let mine = holder == Some(m.config.broker_id);
             if m.is_active() && !mine {
                 m.resign();
             }
@@ -260,7 +262,10 @@ impl Machine {
             } else if let Some(epoch_zk_version) = m.abandoned.filter(|_| !m.held_off) {
                 return m.delete_controller(epoch_zk_version);
             }
-            if controller.is_none() && m.registered && !m.held_off {
+            // A seat that was taken in this session, and given up for the end of the one before, of which the word came
+            // late: nobody else can take it.
+            let is_vacant = holder.is_none() || (mine && is_of_session && !m.is_active());
+            if is_vacant && m.registered && !m.held_off {
                 m.ask(ZkRequest::Elect, Machine::election_done);
             }
         });

@@ -111,10 +111,7 @@ impl ZkRequests {
 
     async fn read(&self, read: ZkRead, armed: &mut Armed) -> Result<ZkValue, ZkError> {
         Ok(match read {
-            ZkRead::Controller => {
-                let found = self.data(paths::CONTROLLER, Some((Watch::Controller, armed))).await?;
-                ZkValue::Controller(decoded(found.map(|(d, _)| data::controller::decode(&d))))
-            }
+            ZkRead::Controller => self.controller(armed).await?,
             ZkRead::Feature => {
                 let found = self.data(paths::FEATURE, None).await?;
                 let node = decoded(found.map(|(d, _)| FeatureZNode::decode(&d)));
@@ -178,6 +175,15 @@ impl ZkRequests {
                 ZkValue::PreferredElection(partitions.map(Option::unwrap_or_default))
             }
         })
+    }
+
+    async fn controller(&self, armed: &mut Armed) -> Result<ZkValue, ZkError> {
+        let (found, zk_watch) = self.zk.get_and_watch(paths::CONTROLLER).await?;
+        armed.push(ArmedWatch { zk_watch, watch: Watch::Controller });
+        let session_id = self.zk.session_id();
+        let is_of_session = found.as_ref().is_some_and(|(_, stat)| stat.ephemeral_owner == session_id);
+        let holder = decoded(found.map(|(d, _)| data::controller::decode(&d)));
+        Ok(ZkValue::Controller { holder, is_of_session })
     }
 
     /// A node's data and version.

@@ -221,7 +221,7 @@ impl World {
         self.armed.extend(watch.map(|w| (id, w)));
         let names = |set: &mut dyn Iterator<Item = &String>| set.map(|t| name(t)).collect();
         match read {
-            ZkRead::Controller => ZkValue::Controller(self.controller),
+            ZkRead::Controller => ZkValue::Controller { holder: self.controller, is_of_session: false },
             ZkRead::Feature => ZkValue::Feature(self.feature),
             ZkRead::Brokers => ZkValue::Brokers(self.brokers.values().cloned().collect()),
             ZkRead::Topics => ZkValue::Topics(names(&mut self.topics.keys())),
