@@ -1,5 +1,4 @@
-//! Quotas of users, clients and addresses, as ZooKeeper holds them (KIP-546, KIP-612). Those of addresses are stored and
-//! shown; this release does not enforce them.
+//! Quotas of users, clients and addresses, as ZooKeeper holds them (KIP-546, KIP-612).
 //!
 //! Source: Kafka 2.8.2, `ZkAdminManager.describeClientQuotas`, `alterClientQuotas`.
 
@@ -229,9 +228,14 @@ impl Admin {
         Ok(all)
     }
 
-    /// The quotas of the entity of one node: `users` or `clients`, and the rest of the path.
+    /// The quotas of the entity of one node: `users`, `clients` or `ips`, and the rest of the path.
     pub async fn quotas_of(&self, entity_type: &str, name: &str) -> Result<(Entity, Quotas), AdminError> {
         let mut entity = Entity::new();
+        if entity_type == "ips" {
+            entity.insert(IP.to_string(), name_of(name));
+            let (settings, _) = store::read_settings(&self.zk, entity_type, name).await?;
+            return Ok((entity, quotas(&settings, IP_QUOTAS)));
+        }
         let of_client = match (entity_type, name.split_once("/clients/")) {
             ("users", Some((user, client))) => {
                 entity.insert(USER.to_string(), name_of(user));

@@ -7,6 +7,7 @@ pub mod halt;
 pub mod ids;
 pub mod java_hash;
 pub mod random;
+pub mod rate;
 pub mod topic_name;
 pub mod topic_partition;
 pub mod trace;

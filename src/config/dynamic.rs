@@ -289,10 +289,26 @@ fn validate_change(old: &BrokerConfig, new: &BrokerConfig) -> Result<(), String>
             ));
         }
     }
+    validate_connections(old, new)?;
     match LISTENER_KEYS.iter().find(|key| old.value(key) != new.value(key)) {
         Some(key) => Err(format!("{key} cannot be changed without a restart in this release")),
         None => Ok(()),
     }
+}
+
+/// A broker that runs cannot be told to take no connection at all.
+fn validate_connections(old: &BrokerConfig, new: &BrokerConfig) -> Result<(), String> {
+    for endpoint in new.data_plane_listeners() {
+        for key in CLUSTER_LISTENER_KEYS {
+            let value = |config: &BrokerConfig| config.listener_value(&endpoint.listener_name, key);
+            if let Some(Value::Int(max @ ..=0)) = value(new)
+                && value(old) != value(new)
+            {
+                return Err(format!("Invalid {key} {max}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -367,6 +383,11 @@ mod tests {
             refusal(Cluster, &[("listeners", "PLAINTEXT://:1")]),
             "Cannot update these configs at default cluster level, broker id must be specified: Set(listeners)"
         );
+        assert_eq!(
+            refusal(Cluster, &[("max.connections", "0")]),
+            "Invalid value org.apache.kafka.common.config.ConfigException: Invalid max.connections 0 for configuration \
+             Invalid dynamic configuration"
+        );
         assert!(refusal(Broker, &[("num.io.threads", "17")]).contains("should not be greater than double"));
         assert!(refusal(Broker, &[("ssl.keystore.type", "JKS")]).contains("using the listener prefix: Set("));
         assert_eq!(
@@ -377,6 +398,8 @@ mod tests {
             &[("my.own", "1")][..],
             &[("leader.replication.throttled.rate", "1000")],
             &[("num.io.threads", "4")],
+            &[("max.connection.creation.rate", "1"), ("max.connections.per.ip", "1")],
+            &[("listener.name.plaintext.max.connections", "1")],
         ] {
             assert_eq!(dynamic().validate(Broker, &settings(pairs)), Ok(()));
         }

@@ -5,7 +5,7 @@ use super::limits::{Admission, ConnectionLimits, Slot};
 use super::service::ConnectionInfo;
 use super::worker::{Accepted, WorkerQueues};
 use crate::common::clock;
-use log::{error, info};
+use log::{debug, error, info};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
+const TARGET: &str = "kafka.network.Acceptor";
 const BACKLOG: i32 = 512;
 
 /// What a listener needs to know.
@@ -55,7 +56,7 @@ impl Listener {
             )
         };
         let socket = bind(&settings).map_err(fail)?;
-        info!(target: "kafka.network.Acceptor", "Awaiting socket connections on {shown}:{}.", settings.port);
+        info!(target: TARGET, "Awaiting socket connections on {shown}:{}.", settings.port);
         Ok(Listener { socket, settings })
     }
 
@@ -77,7 +78,7 @@ impl Listener {
         loop {
             match listener.accept().await {
                 Ok((socket, peer)) => {
-                    if let Some(slot) = admit(&limits, peer).await
+                    if let Some((socket, slot)) = admit(&limits, &self.settings.name, socket, peer).await
                         && let Some(accepted) = prepare(socket, peer, slot, &self.settings)
                     {
                         queues.hand_over(accepted);
@@ -85,7 +86,7 @@ impl Listener {
                 }
                 Err(e) => {
                     // Mostly out of descriptors: give connections a moment to end.
-                    error!(target: "kafka.network.Acceptor", "Error while accepting connection: {e}");
+                    error!(target: TARGET, "Error while accepting connection: {e}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
@@ -126,17 +127,37 @@ fn any_address(port: u16) -> SocketAddr {
 }
 
 /// A place for the connection, waited for if need be; none if it must go.
-async fn admit(limits: &Arc<ConnectionLimits>, peer: SocketAddr) -> Option<Slot> {
+async fn admit(
+    limits: &Arc<ConnectionLimits>,
+    listener: &str,
+    socket: TcpStream,
+    peer: SocketAddr,
+) -> Option<(TcpStream, Slot)> {
+    let wait_ms = limits.arrived(listener, clock::coarse_monotonic_ms());
+    if wait_ms > 0 {
+        debug!(target: TARGET, "Connections of listener {listener} come too fast. Delay time: {wait_ms} ms");
+        tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
+    }
+    let address = peer.ip().to_canonical();
     loop {
-        match limits.admit(peer.ip().to_canonical(), clock::monotonic_ms()) {
-            Admission::Admitted(slot) => return Some(slot),
+        // Before the question: who goes between the two is not missed.
+        let released = limits.released();
+        match limits.admit(listener, address, clock::coarse_monotonic_ms()) {
+            Admission::Admitted(slot) => return Some((socket, slot)),
             Admission::TooManyFromAddress(max) => {
-                info!(target: "kafka.network.Acceptor",
-                    "Rejected connection from {}, address already has the configured maximum of {max} connections.", peer.ip());
+                info!(target: TARGET,
+                    "Rejected connection from /{address}, address already has the configured maximum of {max} connections.");
                 return None;
             }
-            Admission::Full => limits.wait_released().await,
-            Admission::TooFast(wait_ms) => tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await,
+            Admission::TooFastFromAddress(wait_ms) => {
+                debug!(target: TARGET, "Delaying closing of connection from /{address} for {wait_ms} ms");
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
+                    drop(socket);
+                });
+                return None;
+            }
+            Admission::Full => released.await,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! [`UNSENT_BYTES_MAX`] bytes formed but not yet taken by the peer; beyond either nothing more is read.
 
 use super::buffer_pool::BufferPool;
+use super::limits::Presence;
 use super::receive::FrameReader;
 use super::service::{ConnectionInfo, Dispatch, Outcome, PendingReply, Service};
 use super::transmit::Transmitter;
@@ -53,6 +54,8 @@ pub enum End {
     Failed(io::Error),
     /// The broker stops; everything owed was sent.
     Stopped,
+    /// There are more connections than there may be, and others are not silent for as long.
+    TooMany,
 }
 
 enum Owed {
@@ -72,7 +75,7 @@ pub struct Connection<S> {
     /// Set when no more is read: the end that follows once everything owed is sent.
     ending: Option<End>,
     idle_ms_max: i64,
-    last_active_ms: i64,
+    presence: Arc<Presence>,
     idle_timer: Option<Pin<Box<Sleep>>>,
     /// The client exceeded a quota: until then nothing is read.
     muted: Option<Pin<Box<Sleep>>>,
@@ -86,6 +89,7 @@ impl<S: Service> Connection<S> {
         service: Arc<S>,
         pool: Arc<BufferPool>,
         settings: &ConnectionSettings,
+        presence: Arc<Presence>,
     ) -> Self {
         Connection {
             socket,
@@ -97,7 +101,7 @@ impl<S: Service> Connection<S> {
             transmitter: Transmitter::default(),
             ending: None,
             idle_ms_max: settings.idle_ms_max,
-            last_active_ms: clock::coarse_monotonic_ms(),
+            presence,
             idle_timer: None,
             muted: None,
         }
@@ -126,10 +130,19 @@ impl<S: Service> Connection<S> {
             if let Poll::Ready(end) = self.poll(cx) {
                 return Poll::Ready(Some(end));
             }
+            if self.presence.must_go() {
+                return Poll::Ready(Some(End::TooMany));
+            }
             if is_known && !seen.has_changed().unwrap_or(true) {
                 return Poll::Pending;
             }
-            is_known = true;
+            if !is_known {
+                is_known = true;
+                self.presence.wake_to_go(cx.waker());
+                if self.presence.must_go() {
+                    return Poll::Ready(Some(End::TooMany));
+                }
+            }
             changed.as_mut().poll(cx).map(|_| None)
         })
         .await
@@ -254,7 +267,7 @@ impl<S: Service> Connection<S> {
                     self.ending = Some(End::PeerClosed);
                 }
                 n => {
-                    self.last_active_ms = clock::coarse_monotonic_ms();
+                    self.presence.is_active(clock::coarse_monotonic_ms());
                     self.take_in(n);
                 }
             },
@@ -298,7 +311,7 @@ impl<S: Service> Connection<S> {
             return Poll::Pending;
         }
         loop {
-            let silent_ms = clock::coarse_monotonic_ms() - self.last_active_ms;
+            let silent_ms = clock::coarse_monotonic_ms() - self.presence.last_active_ms();
             let left_ms = self.idle_ms_max - silent_ms;
             if left_ms <= 0 && self.owed.is_empty() && self.transmitter.bytes() == 0 {
                 return Poll::Ready(End::Idle);

@@ -135,8 +135,8 @@ impl<S: Service> Worker<S> {
         };
         let info = Arc::new(info);
         let service = Arc::clone(&self.service);
-        let connection =
-            Connection::new(socket, Arc::clone(&info), service, Arc::clone(&self.pool), &settings);
+        let (pool, presence) = (Arc::clone(&self.pool), Arc::clone(&slot.presence));
+        let connection = Connection::new(socket, Arc::clone(&info), service, pool, &settings, presence);
         let stopped = self.stopped.clone();
         tokio::spawn(async move {
             log_end(&info, connection.run(stopped).await);
@@ -149,6 +149,9 @@ fn log_end(info: &ConnectionInfo, end: End) {
     match end {
         End::PeerClosed | End::Stopped => {
             debug!(target: "kafka.network.Processor", "{} disconnected", info.id)
+        }
+        End::TooMany => {
+            info!(target: "kafka.network.Processor", "{} is closed: there are more connections than max.connections", info.id)
         }
         End::Idle => debug!(target: "kafka.network.Processor", "{} was idle for too long", info.id),
         End::Failed(e) => {

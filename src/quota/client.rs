@@ -14,7 +14,9 @@
 mod meter;
 mod mutations;
 
-use meter::{Bucket, Rate};
+use crate::common::rate::Rate;
+pub use crate::common::rate::Windows;
+use meter::Bucket;
 pub use mutations::{MutationQuota, QuotaExceeded};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,25 +61,6 @@ pub struct Client<'a> {
 
 /// What is measured together: user and client-id, empty where they do not count.
 type Tags = (String, String);
-
-/// How much is remembered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Windows {
-    /// `quota.window.num`, `controller.quota.window.num`
-    pub count: i32,
-    /// `quota.window.size.seconds`, `controller.quota.window.size.seconds`
-    pub seconds: i32,
-}
-
-impl Windows {
-    fn count(self) -> usize {
-        self.count.max(1) as usize
-    }
-
-    fn window_ms(self) -> i64 {
-        i64::from(self.seconds.max(1)) * 1000
-    }
-}
 
 #[derive(Debug)]
 struct Sensor<M> {

@@ -7,6 +7,7 @@
 use super::alter_isr::ControllerLink;
 use super::built::Built;
 use super::cleaning::Cleaning;
+use super::connection_quotas;
 use super::parts::{self, Parts};
 use super::startup::StartupError;
 use super::{housekeeping, logging};
@@ -154,7 +155,8 @@ impl RunningBroker {
         // With the dynamic settings as they are now.
         let current = broker.admin.config();
         let workers = parts::start_workers(&current, &broker)?;
-        let limits = ConnectionLimits::new(parts::limit_settings(&current));
+        let limits = ConnectionLimits::new(connection_quotas::limit_settings(&current));
+        connection_quotas::load(&broker, &limits).await;
         let mut tasks = parts::accept(&limits, listeners, &workers);
         tasks.push(tokio::spawn(super::session::follow(
             zk.clone(),

@@ -5,13 +5,12 @@
 //! What has no effect in this release is accepted, as by Kafka, and the log says so.
 
 use super::cleaning::Cleaning;
-use super::client_quotas;
+use super::{client_quotas, connection_quotas};
 use crate::common::clock;
 use crate::config::{BrokerConfig, Scope};
 use crate::handlers::Broker;
 use crate::network::limits::ConnectionLimits;
 use crate::quota::replication::UNBOUNDED;
-use crate::server::parts::limit_settings;
 use crate::zk::config_changes::ConfigChanges;
 use crate::zk::data::config_change::ConfigChange;
 use crate::zk::{ZkClient, paths};
@@ -73,7 +72,7 @@ async fn apply(broker: &Broker, limits: &ConnectionLimits, cleaning: &Arc<Cleani
             }
             reload_broker(broker, scope).await;
             let config = broker.admin.config();
-            limits.update(limit_settings(&config));
+            limits.update(connection_quotas::limit_settings(&config));
             if let Some(controller) = broker.controller.get() {
                 controller.set_unclean_election_default(config.unclean_leader_election_enable);
             }
@@ -83,9 +82,7 @@ async fn apply(broker: &Broker, limits: &ConnectionLimits, cleaning: &Arc<Cleani
             }
         }
         "users" | "clients" => client_quotas::apply(broker, change).await,
-        "ips" => {
-            info!(target: TARGET, "The change of ips/{name} is stored; quotas of addresses are not enforced in this release");
-        }
+        "ips" => connection_quotas::apply(broker, limits, change).await,
         other => info!(target: TARGET, "The change of {other}/{name} has no effect in this release"),
     }
 }

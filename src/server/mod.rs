@@ -7,6 +7,7 @@ pub mod cleaning;
 pub mod client_quotas;
 pub mod command_line;
 pub mod config_changes;
+pub mod connection_quotas;
 pub mod controlled_shutdown;
 pub mod coordinators;
 pub mod housekeeping;

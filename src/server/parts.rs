@@ -14,7 +14,7 @@ use crate::handlers::{Broker, Dispatcher};
 use crate::metadata::{FinalizedFeatures, MetadataCache};
 use crate::network::acceptor::{Listener, ListenerSettings};
 use crate::network::connection::ConnectionSettings;
-use crate::network::limits::{ConnectionLimits, LimitSettings};
+use crate::network::limits::ConnectionLimits;
 use crate::network::worker::Workers;
 use crate::quota::replication::ReplicationQuota;
 use crate::replication::fetch_session::FetchSessions;
@@ -31,7 +31,6 @@ use crate::zk::{SessionEvents, ZkClient, ZkConfig, ZkError, broker_id, cluster_i
 use bytestring::ByteString;
 use log::{error, info};
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
@@ -367,20 +366,6 @@ pub fn start_workers(config: &BrokerConfig, broker: &Arc<Broker>) -> Result<Work
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let count = (config.num_network_threads.max(1) as usize).min(cores);
     Ok(Workers::start(count, Arc::new(Dispatcher::new(Arc::clone(broker))))?)
-}
-
-/// How many connections a configuration allows.
-pub fn limit_settings(config: &BrokerConfig) -> LimitSettings {
-    let at_most = |value: i32| value.max(0) as usize;
-    let overrides = config.max_connections_per_ip_overrides.iter();
-    LimitSettings {
-        connections_max: at_most(config.max_connections),
-        per_address_max: at_most(config.max_connections_per_ip),
-        per_address_overrides: overrides
-            .filter_map(|(host, max)| host.parse::<IpAddr>().ok().map(|address| (address, at_most(*max))))
-            .collect(),
-        creation_rate_max: config.max_connection_creation_rate.max(0) as u32,
-    }
 }
 
 /// Lets the listeners accept.

@@ -4,6 +4,7 @@
 mod support;
 
 mod commits;
+mod connections;
 mod coordinators;
 mod identity;
 mod interrupted;

@@ -2,12 +2,13 @@
 //! of our own codec.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+use socket2::{Domain, Socket, Type};
 
 use super::PATIENCE;
 
@@ -28,7 +29,19 @@ impl Wire {
     }
 
     pub fn try_connect(address: &str) -> io::Result<Wire> {
-        let stream = TcpStream::connect(address)?;
+        Wire::over(TcpStream::connect(address)?)
+    }
+
+    /// Connects from another address of this machine, such as 127.0.0.2.
+    pub fn connect_from(local: &str, address: &str) -> Wire {
+        let parsed = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&parsed(&format!("{local}:0")).into()).expect("an address of this machine");
+        socket.connect(&parsed(address).into()).expect("somebody listens");
+        Wire::over(socket.into()).expect("an open socket")
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Wire> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;

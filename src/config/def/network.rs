@@ -37,7 +37,7 @@ keys! {
             "Limits of single hosts, `host:count`, comma separated.";
         "max.connections": Int = "2147483647", AtLeast(0), Medium, ClusterWide, Now =>
             "Connections allowed on this broker, also per listener as `listener.name.NAME.max.connections`.";
-        "max.connection.creation.rate": Int = "2147483647", AtLeast(0), Medium, ClusterWide, Later =>
+        "max.connection.creation.rate": Int = "2147483647", AtLeast(0), Medium, ClusterWide, Now =>
             "New connections accepted per second, also per listener.";
         "connections.max.idle.ms": Long = "600000", Any, Medium, ReadOnly, Now =>
             "Idle time after which a connection is closed; negative, never.";

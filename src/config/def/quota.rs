@@ -19,7 +19,7 @@ keys! {
 keys! {
     /// Quotas of addresses.
     pub IP_QUOTAS {
-        "connection_creation_rate": Int = "2147483647", AtLeast(0), Medium, ClusterWide, Later =>
+        "connection_creation_rate": Int = "2147483647", AtLeast(0), Medium, ClusterWide, Now =>
             "Connections per second that an address may open.";
     }
 }
