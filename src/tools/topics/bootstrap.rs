@@ -16,6 +16,7 @@ use crate::protocol::messages::list_partition_reassignments::{
 use crate::protocol::messages::metadata::{MetadataResponsePartition, MetadataResponseTopic};
 use crate::tools::client::Admin;
 use crate::tools::exception::Exception;
+use crate::tools::java::{hash_map_order, string_hash};
 use crate::tools::load_properties;
 use bytestring::ByteString;
 use std::collections::HashMap;
@@ -189,8 +190,8 @@ fn show(
             .partitions
             .first()
             .map_or(0, |first| replication_factor(&first.replica_nodes, reassignment(first))),
-        configs: configs
-            .iter()
+        configs: hash_map_order(configs.iter().collect(), None, |config| string_hash(&config.name))
+            .into_iter()
             .filter(|config| !config.is_default && config.config_source != DEFAULT_CONFIG)
             .map(value)
             .collect(),
