@@ -73,17 +73,42 @@ fn old_and_new_consumers_hand_a_group_over() {
     let reset = "kafka-consumer-groups.sh --bootstrap-server {BROKER1} --reset-offsets --group g --topic h";
     ok(&stage, &format!("{reset} --shift-by -5 --execute"), "2.8.2");
     assert_eq!(old(1), [3]);
+    // An option that has no effect is not passed over in silence.
+    let measured = "kafka-console-consumer.sh --zookeeper {ZK} --topic h --group g --max-messages 1 --csv-reporter-enabled";
+    let measured = stage.help(measured, "1.1.1");
+    assert_eq!(measured.stdout, "4\n");
+    assert!(
+        measured.stderr.contains("--csv-reporter-enabled and --metrics-dir write no files"),
+        "{}",
+        measured.stderr
+    );
     ok(&stage, "kafka-consumer-groups.sh --bootstrap-server {BROKER1} --delete --group g", "2.8.2");
     assert_eq!(new(1), [0], "a deleted group begins anew");
 }
 
-/// Members that come and go in order read every record once; one that is killed leaves its share to the others.
 #[test]
 fn members_come_and_go() {
+    come_and_go("RangeAssignor");
+}
+
+#[test]
+fn members_that_keep_what_they_have_come_and_go() {
+    come_and_go("CooperativeStickyAssignor");
+}
+
+#[test]
+fn members_that_say_what_they_had_come_and_go() {
+    come_and_go("StickyAssignor");
+}
+
+/// Members that come and go in order read every record once; one that is killed leaves its share to the others.
+fn come_and_go(assignor: &str) {
     let stage = Stage::cluster(1);
     create(&stage, "m", 3);
     let consume = "kafka-console-consumer.sh --bootstrap-server {BROKER1} --topic m --group g --from-beginning \
-                   --consumer-property session.timeout.ms=6000 --consumer-property heartbeat.interval.ms=500";
+                   --consumer-property session.timeout.ms=6000 --consumer-property heartbeat.interval.ms=500 \
+                   --consumer-property partition.assignment.strategy=org.apache.kafka.clients.consumer.";
+    let consume = &format!("{consume}{assignor}");
     let seen = |names: &[&str]| -> Vec<i32> {
         let mut all: Vec<i32> = names.iter().flat_map(|name| numbers(&stage.read(name))).collect();
         all.sort_unstable();
@@ -94,20 +119,28 @@ fn members_come_and_go() {
     wait_for("the first records", || (seen(&["first"]).len() == 30).then_some(()));
     let mut second = stage.spawn(consume, "second");
     wait_for_members(&stage, "g", 2);
-    produce(&stage, "m", 30..60);
-    wait_for("records of both members", || (seen(&["first", "second"]).len() >= 60).then_some(()));
-    assert!(!stage.read("second").is_empty(), "the second member has a share");
+    let mut end = 30;
+    // In a cooperative group the first member gives its share up before the second one gets it.
+    wait_for("a share of the second member", || {
+        produce(&stage, "m", end..end + 10);
+        end += 10;
+        (!stage.read("second").is_empty()).then_some(())
+    });
+    wait_for("records of both members", || (seen(&["first", "second"]).len() >= end as usize).then_some(()));
     terminate(first);
-    produce(&stage, "m", 60..90);
-    wait_for("records of the second member", || (seen(&["first", "second"]).len() >= 90).then_some(()));
-    assert_eq!(seen(&["first", "second"]), (0..90).collect::<Vec<i32>>(), "each once");
+    produce(&stage, "m", end..end + 30);
+    end += 30;
+    wait_for("records of the second member", || {
+        (seen(&["first", "second"]).len() >= end as usize).then_some(())
+    });
+    assert_eq!(seen(&["first", "second"]), (0..end).collect::<Vec<i32>>(), "each once");
 
     let third = stage.spawn(consume, "third");
     wait_for_members(&stage, "g", 2);
     second.kill().expect("own child");
     second.wait().expect("own child");
-    produce(&stage, "m", 90..120);
-    let everything: BTreeSet<i32> = (0..120).collect();
+    produce(&stage, "m", end..end + 30);
+    let everything: BTreeSet<i32> = (0..end + 30).collect();
     wait_for("the share of the killed member", || {
         let all: BTreeSet<i32> = seen(&["first", "second", "third"]).into_iter().collect();
         (all == everything).then_some(())

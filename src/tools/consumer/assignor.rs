@@ -3,19 +3,25 @@
 //!
 //! Source: Kafka 2.8.2, `RangeAssignor.java`, `RoundRobinAssignor.java`, `AbstractPartitionAssignor.java`.
 
+use super::sticky::{self, Had};
 use crate::common::TopicPartition;
+use bytes::Bytes;
 use bytestring::ByteString;
 use std::collections::{BTreeMap, BTreeSet};
 
 const PACKAGE: &str = "org.apache.kafka.clients.consumer.";
 
-/// One of Kafka's eager assignors.
+/// One of Kafka's assignors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignor {
     /// Of every topic a range of partitions to each member.
     Range,
     /// All partitions of all topics in turns.
     RoundRobin,
+    /// Evenly, with as few moves as possible.
+    Sticky,
+    /// The same, and who keeps a partition reads on (KIP-429).
+    CooperativeSticky,
 }
 
 /// A member as the assignor sees it.
@@ -27,6 +33,10 @@ pub struct Member {
     pub instance_id: Option<ByteString>,
     /// What it subscribed to.
     pub topics: BTreeSet<ByteString>,
+    /// What it reads still.
+    pub owned: Vec<TopicPartition>,
+    /// What its assignor adds.
+    pub user_data: Option<Bytes>,
 }
 
 /// Partitions by member id.
@@ -38,13 +48,16 @@ impl Assignor {
         match class.strip_prefix(PACKAGE)? {
             "RangeAssignor" => Some(Assignor::Range),
             "RoundRobinAssignor" => Some(Assignor::RoundRobin),
+            "StickyAssignor" => Some(Assignor::Sticky),
+            "CooperativeStickyAssignor" => Some(Assignor::CooperativeSticky),
             _ => None,
         }
     }
 
     /// The assignor of a name on the wire.
     pub fn of_name(name: &str) -> Option<Assignor> {
-        [Assignor::Range, Assignor::RoundRobin].into_iter().find(|assignor| assignor.name() == name)
+        let all = [Assignor::Range, Assignor::RoundRobin, Assignor::Sticky, Assignor::CooperativeSticky];
+        all.into_iter().find(|assignor| assignor.name() == name)
     }
 
     /// Its name on the wire.
@@ -52,6 +65,20 @@ impl Assignor {
         match self {
             Assignor::Range => "range",
             Assignor::RoundRobin => "roundrobin",
+            Assignor::Sticky => "sticky",
+            Assignor::CooperativeSticky => "cooperative-sticky",
+        }
+    }
+
+    /// What a member adds to its subscription, that had `had` at last.
+    pub fn user_data(self, had: Option<&Had>) -> Option<Bytes> {
+        match self {
+            Assignor::Range | Assignor::RoundRobin => None,
+            Assignor::Sticky => had.map(Had::encode),
+            Assignor::CooperativeSticky => {
+                let generation = had.and_then(|had| had.generation).unwrap_or(sticky::NO_GENERATION);
+                Some(Bytes::copy_from_slice(&generation.to_be_bytes()))
+            }
         }
     }
 
@@ -70,6 +97,18 @@ impl Assignor {
                 }
             }
             Assignor::RoundRobin => assign_in_turns(&sorted, topics, &mut assignment),
+            Assignor::Sticky => {
+                let had = |member: &Member| Had::decode(member.user_data.as_ref());
+                let members: Vec<_> = members.iter().map(|member| (member, had(member))).collect();
+                return sticky::assign(&members, topics);
+            }
+            Assignor::CooperativeSticky => {
+                let had = |member: &Member| sticky::cooperative(&member.owned, member.user_data.as_ref());
+                let members: Vec<_> = members.iter().map(|member| (member, had(member))).collect();
+                let mut shares = sticky::assign(&members, topics);
+                sticky::withhold(&mut shares, &members);
+                return shares;
+            }
         }
         assignment
     }
@@ -118,6 +157,8 @@ mod tests {
             id: id.into(),
             instance_id: instance_id.map(ByteString::from),
             topics: topics.iter().map(|topic| ByteString::from(*topic)).collect(),
+            owned: Vec::new(),
+            user_data: None,
         }
     }
 

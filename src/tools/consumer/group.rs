@@ -1,6 +1,8 @@
 //! A consumer's part in its group: when it joins, what it gives up and gets, when it commits.
 //!
-//! The rebalance is the eager one: before a member joins again it commits, and gives everything up.
+//! In an eager group a member commits, and gives everything up, before it joins again. In a cooperative one (KIP-429) it
+//! keeps what it has, and reads on, until the leader has given it to somebody else; then it gives that up and joins again,
+//! so that the other one can get it. Either way a member that the coordinator has forgotten has nothing any more.
 
 use super::link::{LOGGER, NO_GENERATION, Shared};
 use super::membership::{Membership, Step};
@@ -106,9 +108,14 @@ impl Consumer {
         }
         let Some(group) = &mut self.group else { return Ok(true) };
         group.joined_with.get_or_insert_with(|| subscribed.clone());
-        let wait_ms = deadline_ms - clock::monotonic_ms();
-        match group.membership.join(&subscribed, wait_ms.max(0))? {
-            Step::Waiting => Ok(false),
+        let reads_on = group.shared().group.is_cooperative() && !self.positions.is_empty();
+        let owned: Vec<TopicPartition> = match reads_on {
+            true => self.positions.keys().cloned().collect(),
+            false => Vec::new(),
+        };
+        let wait_ms = if reads_on { 0 } else { deadline_ms - clock::monotonic_ms() };
+        match group.membership.join(&subscribed, &owned, wait_ms.max(0))? {
+            Step::Waiting => Ok(reads_on),
             Step::Lead(members) => {
                 let topics: BTreeSet<ByteString> =
                     members.iter().flat_map(|member| member.topics.iter().cloned()).collect();
@@ -149,25 +156,28 @@ impl Consumer {
         Ok(())
     }
 
-    /// Before a join: what was read is committed, and all partitions are given up.
+    /// Before a join: what was read is committed, and given up, all of it or what is not wanted any more.
     fn prepare_join(&mut self) {
         let Some(group) = &self.group else { return };
-        if group.is_prepared {
+        let (is_lost, is_new) = {
+            let link = group.shared().lock();
+            (link.generation == NO_GENERATION, link.generation == NO_GENERATION && link.member_id.is_empty())
+        };
+        let is_cooperative = group.shared().group.is_cooperative();
+        if group.is_prepared && !(is_cooperative && is_lost && !self.positions.is_empty()) {
             return;
         }
         if group.shared().group.auto_commit {
             let timeout_ms = i64::from(group.shared().group.max_poll_interval_ms);
             self.auto_commit_now(timeout_ms);
         }
-        let owned: Vec<TopicPartition> = self.positions.keys().cloned().collect();
-        self.positions.clear();
-        self.ready.clear();
         let Some(group) = &mut self.group else { return };
-        let is_new = {
-            let link = group.shared().lock();
-            link.generation == NO_GENERATION && link.member_id.is_empty()
-        };
-        if !is_new || !owned.is_empty() {
+        let subscribed = group.subscribed.clone().unwrap_or_default();
+        let stays = |key: &TopicPartition| is_cooperative && !is_lost && subscribed.contains(&key.topic);
+        let owned: Vec<TopicPartition> = self.positions.keys().filter(|key| !stays(key)).cloned().collect();
+        self.hand_back(&owned);
+        let Some(group) = &mut self.group else { return };
+        if !owned.is_empty() || (!is_new && !is_cooperative) {
             group.tell(Rebalance::Revoked(&owned));
         }
         group.is_prepared = true;
@@ -176,9 +186,29 @@ impl Consumer {
         group.joined_with = group.subscribed.clone();
     }
 
+    fn hand_back(&mut self, partitions: &[TopicPartition]) {
+        for key in partitions {
+            self.positions.remove(key);
+        }
+        let positions = &self.positions;
+        self.ready.retain(|record| {
+            positions.contains_key(&TopicPartition::new(record.topic.clone(), record.partition))
+        });
+    }
+
     fn take_assignment(&mut self, partitions: Vec<TopicPartition>) {
+        let lost: Vec<TopicPartition> =
+            self.positions.keys().filter(|key| !partitions.contains(key)).cloned().collect();
+        if !lost.is_empty() {
+            if self.group.as_ref().is_some_and(|group| group.shared().group.auto_commit) {
+                self.auto_commit_now(self.settings.api_timeout_ms);
+            }
+            self.hand_back(&lost);
+        }
         let start = self.settings.reset_start();
-        for key in &partitions {
+        let new: Vec<TopicPartition> =
+            partitions.into_iter().filter(|key| !self.positions.contains_key(key)).collect();
+        for key in &new {
             let leader = leader_of(&self.leaders, key);
             self.positions.insert(key.clone(), Position::new(leader, true, start));
         }
@@ -189,7 +219,12 @@ impl Consumer {
         group.is_prepared = false;
         self.meter.rebalance_ms.record((clock::monotonic_ms() - group.join_began_ms) as f64);
         group.commit_due_ms = clock::monotonic_ms() + group.shared().group.auto_commit_interval_ms;
-        group.tell(Rebalance::Assigned(&partitions));
+        if !lost.is_empty() {
+            group.tell(Rebalance::Revoked(&lost));
+            // Whoever is to have them gets them now.
+            group.shared().lock().must_join = true;
+        }
+        group.tell(Rebalance::Assigned(&new));
     }
 
     fn commit_when_due(&mut self, deadline_ms: i64) {

@@ -7,6 +7,7 @@
 
 use super::assignor::{Assignment, Assignor, Member};
 use super::link::{LOGGER, Link, NO_GENERATION, Shared};
+use super::sticky::Had;
 use crate::common::{ErrorCode, TopicPartition, clock};
 use crate::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use crate::protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
@@ -61,6 +62,8 @@ pub struct Membership {
     heartbeats: Option<JoinHandle<()>>,
     stage: Stage,
     assignor: Assignor,
+    /// What this member was assigned last.
+    had: Option<Had>,
     /// Nothing is tried before this moment of the monotonic clock.
     not_before_ms: i64,
 }
@@ -74,6 +77,7 @@ impl Membership {
             heartbeats: None,
             stage: Stage::Idle,
             assignor,
+            had: None,
             not_before_ms: 0,
         }
     }
@@ -121,20 +125,36 @@ impl Membership {
         self.not_before_ms > clock::monotonic_ms()
     }
 
-    /// Joins with a subscription, or goes on with it; waits up to `wait_ms`.
-    pub fn join(&mut self, topics: &BTreeSet<ByteString>, wait_ms: i64) -> Result<Step, Exception> {
+    /// Joins with a subscription and what is not given up, or goes on with it; waits up to `wait_ms`.
+    pub fn join(
+        &mut self,
+        topics: &BTreeSet<ByteString>,
+        owned: &[TopicPartition],
+        wait_ms: i64,
+    ) -> Result<Step, Exception> {
         match self.stage {
             Stage::Idle if self.is_too_early(clock::monotonic_ms() + wait_ms) => Ok(Step::Waiting),
-            Stage::Idle => self.send_join(topics),
+            Stage::Idle => self.send_join(topics, owned),
             Stage::Joining { pending, deadline_ms } => self.await_join(pending, deadline_ms, wait_ms),
             Stage::Syncing { pending, deadline_ms } => self.await_sync(pending, deadline_ms, wait_ms),
         }
     }
 
-    fn send_join(&mut self, topics: &BTreeSet<ByteString>) -> Result<Step, Exception> {
-        let subscription =
-            ConsumerProtocolSubscription { topics: topics.iter().cloned().collect(), ..Default::default() };
-        let metadata = encode_versioned(&subscription, PROTOCOL_VERSION);
+    fn send_join(
+        &mut self,
+        topics: &BTreeSet<ByteString>,
+        owned: &[TopicPartition],
+    ) -> Result<Step, Exception> {
+        let had = self.had.as_ref();
+        let subscription = |assignor: &Assignor| {
+            let subscription = ConsumerProtocolSubscription {
+                topics: topics.iter().cloned().collect(),
+                user_data: assignor.user_data(had),
+                owned_partitions: by_topic(owned),
+                ..Default::default()
+            };
+            encode_versioned(&subscription, PROTOCOL_VERSION)
+        };
         let shared = self.shared.clone();
         let group = &shared.group;
         if self.heartbeats.is_none() {
@@ -145,7 +165,7 @@ impl Membership {
         link.is_in = false;
         let protocol = |assignor: &Assignor| JoinGroupRequestProtocol {
             name: assignor.name().into(),
-            metadata: metadata.clone(),
+            metadata: subscription(assignor),
             ..Default::default()
         };
         let request = JoinGroupRequest {
@@ -219,6 +239,8 @@ impl Membership {
                 id: member.member_id,
                 instance_id: member.group_instance_id,
                 topics: subscription.topics.into_iter().collect(),
+                owned: flat(subscription.owned_partitions),
+                user_data: subscription.user_data,
             });
         }
         Ok(Step::Lead(members))
@@ -268,6 +290,7 @@ impl Membership {
             ErrorCode::None => {
                 let partitions = read_assignment(response)?;
                 shared.enter(&mut link);
+                self.had = Some(Had { partitions: partitions.clone(), generation: Some(link.generation) });
                 Ok(Step::Joined(partitions))
             }
             ErrorCode::RebalanceInProgress => Ok(Step::Waiting),
@@ -391,15 +414,8 @@ fn find_coordinator(
 
 fn encode_assignments(assignments: &Assignment) -> Vec<SyncGroupRequestAssignment> {
     let encode = |(member_id, partitions): (&ByteString, &Vec<TopicPartition>)| {
-        let mut topics: BTreeMap<ByteString, Vec<i32>> = BTreeMap::new();
-        for partition in partitions {
-            topics.entry(partition.topic.clone()).or_default().push(partition.partition);
-        }
-        let topic = |(topic, partitions)| Partitions { topic, partitions, ..Default::default() };
-        let assignment = ConsumerProtocolAssignment {
-            assigned_partitions: topics.into_iter().map(topic).collect(),
-            ..Default::default()
-        };
+        let assignment =
+            ConsumerProtocolAssignment { assigned_partitions: by_topic(partitions), ..Default::default() };
         SyncGroupRequestAssignment {
             member_id: member_id.clone(),
             assignment: encode_versioned(&assignment, PROTOCOL_VERSION),
@@ -407,6 +423,22 @@ fn encode_assignments(assignments: &Assignment) -> Vec<SyncGroupRequestAssignmen
         }
     };
     assignments.iter().map(encode).collect()
+}
+
+fn by_topic(partitions: &[TopicPartition]) -> Vec<Partitions> {
+    let mut topics: BTreeMap<ByteString, Vec<i32>> = BTreeMap::new();
+    for partition in partitions {
+        topics.entry(partition.topic.clone()).or_default().push(partition.partition);
+    }
+    let topic = |(topic, partitions)| Partitions { topic, partitions, ..Default::default() };
+    topics.into_iter().map(topic).collect()
+}
+
+fn flat(topics: Vec<Partitions>) -> Vec<TopicPartition> {
+    let of_topic = |Partitions { topic, partitions, .. }: Partitions| {
+        partitions.into_iter().map(move |partition| TopicPartition { topic: topic.clone(), partition })
+    };
+    topics.into_iter().flat_map(of_topic).collect()
 }
 
 fn read_assignment(response: SyncGroupResponse) -> Result<Vec<TopicPartition>, Exception> {
@@ -422,13 +454,7 @@ pub fn partitions_of(assignment: Bytes) -> Result<Vec<TopicPartition>, Exception
     }
     let (_, assignment) = decode_forward_compatible::<ConsumerProtocolAssignment>(assignment)
         .map_err(|error| unreadable("assignment", &error))?;
-    let mut partitions = Vec::new();
-    for topic in assignment.assigned_partitions {
-        for partition in topic.partitions {
-            partitions.push(TopicPartition { topic: topic.topic.clone(), partition });
-        }
-    }
-    Ok(partitions)
+    Ok(flat(assignment.assigned_partitions))
 }
 
 fn unreadable(what: &str, error: &DecodeError) -> Exception {

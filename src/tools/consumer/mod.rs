@@ -14,6 +14,7 @@ mod meter;
 mod offsets;
 mod positions;
 pub mod settings;
+mod sticky;
 
 pub use decode::ConsumerRecord;
 pub use membership::partitions_of;

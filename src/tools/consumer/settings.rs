@@ -63,6 +63,13 @@ const WITHOUT_EFFECT: &[&str] = &[
     "value.deserializer",
 ];
 
+impl GroupSettings {
+    /// True if a rebalance takes only what somebody else is to get: all assignors must be able to (KIP-429).
+    pub fn is_cooperative(&self) -> bool {
+        !self.assignors.is_empty() && self.assignors.iter().all(|a| *a == Assignor::CooperativeSticky)
+    }
+}
+
 /// `auto.offset.reset`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
@@ -224,7 +231,8 @@ fn assignors(properties: &Properties) -> Result<Vec<Assignor>, Exception> {
     let classes = list.split(',').map(str::trim).filter(|class| !class.is_empty());
     classes
         .map(|class| {
-            let why = "these tools share out partitions by RangeAssignor or RoundRobinAssignor only";
+            let why = "these tools share out partitions by RangeAssignor, RoundRobinAssignor, StickyAssignor or \
+                       CooperativeStickyAssignor only";
             Assignor::of_class(class).ok_or_else(|| construction(bad_value(KEY, class, why)))
         })
         .collect()
