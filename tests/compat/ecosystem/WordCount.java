@@ -73,9 +73,10 @@ public final class WordCount {
         settings.put("num.stream.threads", "2");
         settings.put("cache.max.bytes.buffering", "0");
         settings.put("commit.interval.ms", "200");
-        settings.put("consumer.session.timeout.ms", "6000");
+        settings.put("consumer.session.timeout.ms", "15000");
         settings.put("consumer.heartbeat.interval.ms", "1000");
-        // A killed broker may be away for minutes where the machine is slow.
+        // A killed broker may be away for minutes where the machine is slow, and a commit may take its time.
+        settings.put("producer.transaction.timeout.ms", "30000");
         settings.put("producer.delivery.timeout.ms", "600000");
         settings.put("producer.max.block.ms", "600000");
         settings.put("consumer.default.api.timeout.ms", "600000");

@@ -35,11 +35,14 @@ ALWAYS=(
   'Error while fetching metadata with correlation id [0-9]+ : \{([^ ]*-repartition=(UNKNOWN_TOPIC_OR_PARTITION|LEADER_NOT_AVAILABLE)(, )?)+\}'
 )
 # What Streams does when a broker or an instance was killed: exactly once throws away the state of a task that did not
-# end cleanly, and the transaction that was open; members join without all tasks being given away.
+# end cleanly, and the transaction that was open; members join without all tasks being given away; who stood still for
+# longer than his session or his transaction lasts is fenced, and joins again.
 KILLED=(
   'State store counts did not find checkpoint offsets while stores are not empty, since under EOS'
   'Detected the states of tasks \[.*\] are corrupted. Will close the task as dirty'
   'The following subscribed topics are not assigned to any members'
+  'Detected that the thread is being fenced'
+  'The following partitions .* are missing from the task partitions'
 )
 check() { eco Words check "$BOOTSTRAP" "$input-$1" "$run/totals" "$2" 2>>"$logs/check.log" || fail "$1: see $logs"; }
 
@@ -79,4 +82,4 @@ for log in "$logs"/app-*.log; do
 done
 stop_broker
 # Of the instance that was killed.
-judge_broker "$logs/broker.log" 'Transaction of transactionalId .* was open for more than 10000 ms: it is rolled back'
+judge_broker "$logs/broker.log" 'Transaction of transactionalId .* was open for more than [0-9]+ ms: it is rolled back'
