@@ -30,7 +30,11 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 P
-  printf '%s\n' "$@" >>"$run/server.properties"
+  local line
+  for line in "$@"; do
+    sed -i "/^${line%%=*}=/d" "$run/server.properties"
+    echo "$line" >>"$run/server.properties"
+  done
 }
 
 # apache VERSION CLASS ARGS...: a class of Apache Kafka's.
