@@ -16,7 +16,7 @@ free_port() {
 # start_zookeeper [PROPERTY=VALUE...]: also writes server.properties, with these on top.
 start_zookeeper() {
   local zookeeper_port=$(free_port) port=$(free_port)
-  "$root/zk-scripts/start.sh" --data-dir "$run/zookeeper" --port "$zookeeper_port" >/dev/null
+  JAVA_TOOL_OPTIONS=${zookeeper_options:-} "$root/zk-scripts/start.sh" --data-dir "$run/zookeeper" --port "$zookeeper_port" >/dev/null
   export BOOTSTRAP=127.0.0.1:$port ZOOKEEPER=127.0.0.1:$zookeeper_port LOG_DIRS=$run/data
   cat >"$run/server.properties" <<P
 broker.id=0

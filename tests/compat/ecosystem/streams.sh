@@ -29,9 +29,10 @@ stop_producing() {
   touch "$run/stop"
   wait $producer || { tail -n 5 "$logs/produce.log"; fail "the producer"; }
 }
-# Streams sets an option of its own, and subscribes to topics that it creates a moment later.
+# Streams sets an option of its own, gives one of transactions to producers that have none, and subscribes to topics that
+# it creates a moment later.
 ALWAYS=(
-  "The configuration 'internal.throw.on.fetch.stable.offset.unsupported' was supplied but isn't a known config"
+  "The configuration '(internal.throw.on.fetch.stable.offset.unsupported|transaction.timeout.ms)' was supplied but isn't a known config"
   'Error while fetching metadata with correlation id [0-9]+ : \{([^ ]*-repartition=(UNKNOWN_TOPIC_OR_PARTITION|LEADER_NOT_AVAILABLE)(, )?)+\}'
 )
 # What Streams does when a broker or an instance was killed: exactly once throws away the state of a task that did not
