@@ -1,5 +1,6 @@
 # One ZooKeeper and one broker on free loopback ports; sourced. Needs root (the project), home, run, logs, here, and
-# clients.sh. Sets BOOTSTRAP, ZOOKEEPER, LOG_DIRS and, while a broker runs, broker (its pid).
+# clients.sh. Sets BOOTSTRAP, ZOOKEEPER, LOG_DIRS and, while a broker runs, broker (its pid). zookeeper_options: for the JVM
+# of ZooKeeper.
 
 broker=
 broker_log=
