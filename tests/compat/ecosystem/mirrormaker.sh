@@ -101,7 +101,7 @@ ALWAYS=(
 KILLED=(
   'Graceful stop of task .* failed'
   'Invalid call to OffsetStorageWriter flush\(\) while already flushing'
-  'WorkerSourceTask.* Failed to commit offsets'
+  'WorkerSourceTask.* (Failed to commit offsets|Timed out waiting to flush offsets to storage)'
   'WorkerSourceTask.* Task threw an uncaught and unrecoverable exception'
   'Connector .* failed to properly shut down, has become unresponsive'
   'WorkerSourceTask.* failed to send record to (a\.)?(mirrored-one|mirrored-two|heartbeats|checkpoints\.internal)'
