@@ -12,6 +12,7 @@ mod error;
 pub mod features;
 pub mod log_dirs;
 pub mod quotas;
+pub mod scram;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -8,6 +8,7 @@ pub mod ids;
 pub mod java_hash;
 pub mod random;
 pub mod rate;
+pub mod scram;
 pub mod topic_name;
 pub mod topic_partition;
 pub mod trace;

@@ -96,6 +96,8 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::OffsetDelete, 0, |b, c, r| answer_later(b, c, r, groups::offset_delete::handle)),
     administration!(DescribeClientQuotas, 1, describe_client_quotas),
     administration!(AlterClientQuotas, 1, alter_client_quotas),
+    administration!(DescribeUserScramCredentials, 0, describe_user_scram_credentials),
+    administration!(AlterUserScramCredentials, 0, alter_user_scram_credentials),
     api(ApiKey::AlterIsr, 0, |b, c, r| answer_later(b, c, r, |b, _, q| inter_broker::alter_isr::apply(b, q))),
     api(ApiKey::UpdateFeatures, 0, |b, c, r| {
         answer_later(b, c, r, |b, _, q| admin::update_features::handle(b, q))

@@ -7,6 +7,7 @@ use crate::common::{BrokerId, ErrorCode};
 use crate::config::properties::Properties;
 use crate::protocol::messages::describe_log_dirs::DescribeLogDirsResult;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Runs the command.
 pub fn run(args: &[String]) -> Outcome {
@@ -39,7 +40,8 @@ pub fn run(args: &[String]) -> Outcome {
     };
     out_line!("Querying brokers for log directories information");
     let mut described = Vec::new();
-    for broker in &brokers {
+    let mut seen = BTreeSet::new();
+    for broker in brokers.iter().filter(|broker| seen.insert(**broker)) {
         let dirs = admin.describe_log_dirs(*broker, None)?;
         let dirs: Vec<Value> = dirs.iter().map(|dir| describe(dir, &topics)).collect();
         described.push(json!({ "broker": broker, "logDirs": dirs }));

@@ -39,6 +39,7 @@ fn inline(name: &str) -> Option<&'static str> {
         "HEX8" => "[0-9a-f]{1,8}",
         "HOSTNAME" => r"[^ \n]+?",
         "HEX" => "[0-9a-f]+",
+        "B64" => "[A-Za-z0-9+/]+={0,2}",
         "UUID" => "[0-9a-f-]{36}",
         "TOPIC_ID" | "CLUSTER_ID" => "[A-Za-z0-9_-]{22}",
         "V" | "VALUE" | "SESSION" | "DATE" => r"[^\n]*",

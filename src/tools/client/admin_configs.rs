@@ -1,18 +1,22 @@
-//! Admin calls about configurations and quotas.
+//! Admin calls about configurations, quotas and credentials.
 
 use super::admin::{Admin, check};
-use crate::common::BrokerId;
+use crate::common::{BrokerId, ErrorCode};
 use crate::protocol::messages::alter_client_quotas::{
     AlterClientQuotasRequest, EntryData as QuotaAlteration,
 };
 use crate::protocol::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource as ReplacedResource, AlterableConfig as ReplacedConfig,
 };
+use crate::protocol::messages::alter_user_scram_credentials::AlterUserScramCredentialsRequest;
 use crate::protocol::messages::describe_client_quotas::{
     ComponentData, DescribeClientQuotasRequest, EntryData as QuotaEntry,
 };
 use crate::protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+};
+use crate::protocol::messages::describe_user_scram_credentials::{
+    DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResult as ScramResult, UserName,
 };
 use crate::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
@@ -150,6 +154,32 @@ impl Admin {
         let response = self.call_broker("describeClientQuotas", None, &request, ASK_MS).map_err(executed)?;
         check(response.error_code, response.error_message.as_ref()).map_err(executed)?;
         Ok(response.entries.unwrap_or_default())
+    }
+
+    /// Who has SCRAM credentials, of these users or (none named) of all: those with an answer, in its order.
+    pub fn describe_scram(&mut self, users: &[String]) -> Result<Vec<ScramResult>, Exception> {
+        let name = |user: &String| UserName { name: user.as_str().into(), ..Default::default() };
+        let users = Some(users.iter().map(name).collect());
+        let request = DescribeUserScramCredentialsRequest { users, ..Default::default() };
+        let name = "describeUserScramCredentials";
+        let response = self.call_broker(name, None, &request, ASK_MS).map_err(executed)?;
+        check(response.error_code, response.error_message.as_ref()).map_err(executed)?;
+        let mut results = response.results;
+        results.retain(|result| result.error_code != ErrorCode::ResourceNotFound.code());
+        let mut failed = results.iter().map(|r| check(r.error_code, r.error_message.as_ref()));
+        failed.try_for_each(|result| result).map_err(executed)?;
+        Ok(results)
+    }
+
+    /// Gives and takes SCRAM credentials of one user.
+    pub fn alter_scram(&mut self, request: &AlterUserScramCredentialsRequest) -> Result<(), Exception> {
+        let code = ErrorCode::NotController.code();
+        let response = self.call_controller("alterUserScramCredentials", request, |response| {
+            response.results.iter().any(|result| result.error_code == code)
+        });
+        let response = response.map_err(executed)?;
+        let mut results = response.results.iter();
+        results.try_for_each(|r| check(r.error_code, r.error_message.as_ref())).map_err(executed)
     }
 
     /// Edits the quotas of one entity.

@@ -7,6 +7,7 @@ mod changes;
 mod entity;
 mod quotas;
 mod resources;
+mod scram;
 mod zookeeper;
 
 use super::client::Admin;

@@ -1,10 +1,8 @@
-//! Quotas of users, clients and addresses through a broker.
-//!
-//! SCRAM credentials need a broker with SASL, which this release is not: such a broker is asked by nobody here, and
-//! `--zookeeper` refuses them.
+//! Quotas of users, clients and addresses, and credentials of users, through a broker.
 
-use super::Command;
 use super::entity::{CLIENT, IP, USER};
+use super::{Command, scram};
+use crate::common::scram::ScramMechanism;
 use crate::config::def::quota::{CLIENT_QUOTAS, IP_QUOTAS};
 use crate::config::{double_text, parse_double};
 use crate::protocol::messages::alter_client_quotas::{EntityData, EntryData as Alteration, OpData};
@@ -12,9 +10,6 @@ use crate::protocol::messages::describe_client_quotas::{ComponentData, EntryData
 use crate::tools::client::Admin;
 use crate::tools::exception::Exception;
 use crate::tools::java::{hash_map_order, string_hash};
-
-/// SCRAM mechanisms, which are keys of users.
-pub const SCRAM: [&str; 2] = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 /// Kafka's name of a type in quotas.
 fn quota_type(kind: &str) -> &'static str {
@@ -27,6 +22,10 @@ fn quota_type(kind: &str) -> &'static str {
 
 fn is_client_quota(key: &str) -> bool {
     CLIENT_QUOTAS.iter().any(|quota| quota.name == key)
+}
+
+fn is_scram(key: &str) -> bool {
+    ScramMechanism::from_name(key).is_some()
 }
 
 fn find(admin: &mut Admin, types: &[String], names: &[String]) -> Result<Vec<EntryData>, Exception> {
@@ -77,7 +76,10 @@ pub fn describe(admin: &mut Admin, types: &[String], names: &[String]) -> Result
             values.iter().map(|value| format!("{}={}", value.key, double_text(value.value))).collect();
         out_line!("Quota configs for {} are {}", entity.join(", "), values.join(", "));
     }
-    Ok(())
+    match types {
+        [kind] if kind == USER && !names.iter().any(String::is_empty) => scram::describe(admin, names),
+        _ => Ok(()),
+    }
 }
 
 /// `--alter`.
@@ -88,7 +90,14 @@ pub fn alter(
     names: &[String],
 ) -> Result<(), Exception> {
     let (added, deleted) = (command.added()?, command.deleted());
-    check_keys(types, &added, &deleted)?;
+    check_keys((types, names), &added, &deleted)?;
+    let mut keys = added.iter().map(|(key, _)| key).chain(&deleted);
+    if let ([kind], [user]) = (types, names)
+        && kind == USER
+        && !keys.any(|key| is_client_quota(key))
+    {
+        return scram::alter(admin, user, &added, &deleted);
+    }
     let old = find(admin, types, names)?.into_iter().next().map(|entry| entry.values).unwrap_or_default();
     let is_there = |key: &&String| old.iter().any(|value| *value.key == ***key);
     let missing: Vec<&str> = deleted.iter().filter(|key| !is_there(key)).map(String::as_str).collect();
@@ -113,7 +122,11 @@ pub fn alter(
     admin.alter_quotas(Alteration { entity: entity.collect(), ops, ..Default::default() })
 }
 
-fn check_keys(types: &[String], added: &[(String, String)], deleted: &[String]) -> Result<(), Exception> {
+fn check_keys(
+    (types, names): (&[String], &[String]),
+    added: &[(String, String)],
+    deleted: &[String],
+) -> Result<(), Exception> {
     let refuse = |message: String| Err(Exception::illegal_argument(message));
     let added: Vec<&str> = added.iter().map(|(key, _)| key.as_str()).collect();
     let deleted: Vec<&str> = deleted.iter().map(String::as_str).collect();
@@ -135,7 +148,7 @@ fn check_keys(types: &[String], added: &[(String, String)], deleted: &[String]) 
         true => ("quota", CLIENT),
         false => ("quota and SCRAM credential", USER),
     };
-    let is_expected = |key: &&&str| is_client_quota(key) || (!is_for_clients && SCRAM.contains(*key));
+    let is_expected = |key: &&&str| is_client_quota(key) || (!is_for_clients && is_scram(key));
     for (keys, verb, collection) in [(&added, "added", "Set"), (&deleted, "deleted", "ArrayBuffer")] {
         let unknown: Vec<&str> = keys.iter().filter(|key| !is_expected(key)).copied().collect();
         if !unknown.is_empty() {
@@ -146,8 +159,23 @@ fn check_keys(types: &[String], added: &[(String, String)], deleted: &[String]) 
             ));
         }
     }
-    if added.iter().chain(&deleted).any(|key| SCRAM.contains(key)) {
-        return refuse("SCRAM credentials cannot be stored by this release: it has no SASL".to_string());
+    let all = || added.iter().chain(&deleted);
+    if is_for_clients || !all().any(|key| is_scram(key)) {
+        return Ok(());
     }
-    Ok(())
+    if names.iter().any(String::is_empty) {
+        return refuse(
+            "The use of --entity-default or --user-defaults is not allowed with User SCRAM Credentials using \
+             --bootstrap-server."
+                .to_string(),
+        );
+    }
+    match all().any(|key| is_client_quota(key)) {
+        true => refuse(
+            "Cannot alter both quota and SCRAM credential configs simultaneously for 'users' using \
+             --bootstrap-server."
+                .to_string(),
+        ),
+        false => Ok(()),
+    }
 }

@@ -1,8 +1,8 @@
 //! Settings in ZooKeeper itself, no broker needed. Source: Kafka's `AdminZkClient.changeConfigs`.
 
 use super::entity::{BROKER, CLIENT, DEFAULT, Entity, IP, Part, TOPIC, USER};
-use super::quotas::SCRAM;
-use super::{Command, requirement};
+use super::{Command, requirement, scram};
+use crate::common::scram::ScramMechanism;
 use crate::common::topic_name;
 use crate::config::def::dynamic::DYNAMIC_ONLY;
 use crate::config::def::quota::{CLIENT_QUOTAS, IP_QUOTAS};
@@ -40,6 +40,9 @@ async fn alter(command: &Command, zk: &ZkClient) -> Result<(), Exception> {
     let (kind, name) = (entity.root.kind.as_str(), entity.name());
     if kind == BROKER {
         check_broker(command, zk, &name, &mut added).await?;
+    }
+    if kind == USER {
+        scram::salt_passwords(&mut added)?;
     }
     let mut config = fetch(zk, kind, &name).await?;
     let missing: Vec<&str> =
@@ -144,7 +147,8 @@ async fn validate(
 
 fn validate_quotas(config: &Config, keys: &'static [KeyDef], allows_scram: bool) -> Result<(), Exception> {
     let find = |name: &str| keys.iter().find(|key| key.name == name);
-    let is_known = |name: &str| find(name).is_some() || (allows_scram && SCRAM.contains(&name));
+    let is_known =
+        |name: &str| find(name).is_some() || (allows_scram && ScramMechanism::from_name(name).is_some());
     let unknown: Vec<&str> = config.keys().map(String::as_str).filter(|name| !is_known(name)).collect();
     if !unknown.is_empty() {
         let names = unknown.join(", ");

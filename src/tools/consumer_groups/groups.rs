@@ -34,12 +34,13 @@ fn show_states(groups: &[GroupListing]) {
     }
 }
 
-/// The states of a list; none for an empty one.
+/// The states of a list; none for an empty one. Commas at the end do not count, as in Java.
 fn states(list: &str) -> Result<Vec<String>, Exception> {
-    if list.is_empty() {
+    let named = list.trim_end_matches(',');
+    if named.is_empty() {
         return Ok(Vec::new());
     }
-    let words = list
+    let words = named
         .split(',')
         .map(|word| STATES.into_iter().find(|state| *state == word.trim()).map(str::to_string));
     words.collect::<Option<Vec<String>>>().ok_or_else(|| {
