@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{BROKERS, Lab, PARTITIONS};
+use crate::support::number_from;
 
 /// The session of a broker, and of the lab's ZooKeepers the time in which they notice its end.
 pub const SESSION: Duration = Duration::from_millis(3000);
@@ -175,7 +176,7 @@ pub fn zookeeper_down(lab: &mut Lab) {
         let id = lab.rng.within(0..BROKERS as u64) as usize;
         lab.cluster.kill(id);
     }
-    lab.wait_a_moment(SESSION * 3);
+    lab.wait_a_moment(Duration::from_secs(number_from("OUTAGE_SECONDS", 9)));
     lab.ensemble.heal();
 }
 

@@ -7,6 +7,8 @@
 //! fixes the settings of the brokers, the records, whom a fault hits and how much is acknowledged before; the operating
 //! system decides the rest.
 //!
+//! ZooKeeper is down for `OUTAGE_SECONDS` (9) at most.
+//!
 //! `LAB_LOGS` names a directory for what the brokers of each run that passes have said; with `OTTLA_KEEP=1` everything of
 //! one that fails stays.
 //!
@@ -200,8 +202,8 @@ fn try_seed(fault: &Fault, seed: u64, ensemble: &mut Ensemble, net: Option<&Net>
         lab.wait_for_more(20);
         laps.mark("20 acks more");
         progress.iter().for_each(Progress::ask_to_end);
-        let sent: Vec<_> =
-            producing.into_iter().map(|thread| thread.join().expect("its own message is above")).collect();
+        let (sent, silences): (Vec<_>, Vec<_>) =
+            producing.into_iter().map(|thread| thread.join().expect("its own message is above")).unzip();
         lab.wait_until_in_sync();
         check::consumers_reach_the_end(&positions, &sent);
         consuming.into_iter().for_each(|thread| thread.join().expect("its own message is above"));
@@ -212,7 +214,10 @@ fn try_seed(fault: &Fault, seed: u64, ensemble: &mut Ensemble, net: Option<&Net>
         let records: usize = sent.iter().map(Vec::len).sum();
         laps.mark("checks");
         let epochs = [0, 1].map(|p| history.leader_epoch(p));
-        println!("  passed {} {seed}: {records} records, leader epochs {epochs:?}; {laps}", fault.name);
+        println!(
+            "  passed {} {seed}: {records} records, leader epochs {epochs:?}, longest silences {silences:.1?}; {laps}",
+            fault.name
+        );
         keep_logs(&lab.cluster, &format!("{}-{seed}", fault.name));
     });
 }

@@ -45,6 +45,8 @@ pub struct Producer {
     acknowledged: usize,
     /// The first time since the last acknowledgement that a broker said it lacks records before what was sent.
     refused_since: Option<Instant>,
+    last_acknowledgement: Instant,
+    longest_silence: Duration,
     /// How its last connection ended, for who looks for the cause of a failure.
     last_seen: String,
 }
@@ -68,12 +70,15 @@ impl Producer {
             sent: Vec::new(),
             acknowledged: 0,
             refused_since: None,
+            last_acknowledgement: Instant::now(),
+            longest_silence: Duration::ZERO,
             last_seen: "no leader yet".to_string(),
         }
     }
 
-    /// Until enough is acknowledged and nothing is pending. The values, by offset.
-    pub fn run(mut self, progress: &Progress) -> Vec<Bytes> {
+    /// Until enough is acknowledged and nothing is pending. The values, by offset, and the longest time without an
+    /// acknowledgement.
+    pub fn run(mut self, progress: &Progress) -> (Vec<Bytes>, Duration) {
         while !(progress.is_enough() && self.pending.is_empty()) {
             assert!(!progress.is_abandoned(), "the other thread has failed; {}", self.describe());
             // Another one each time: one that is cut off believes what it believes.
@@ -88,7 +93,7 @@ impl Producer {
             // No synchronisation: only not to spin while there is no leader.
             thread::sleep(Duration::from_millis(20));
         }
-        self.sent
+        (self.sent, self.longest_silence)
     }
 
     /// The error code that ended it, 0 if there is nothing left to do.
@@ -122,6 +127,8 @@ impl Producer {
             assert_eq!(answer.base_offset, oldest.base_sequence as i64, "acknowledged offset of {what}");
             self.acknowledged = oldest.end_sequence;
             self.refused_since = None;
+            self.longest_silence = self.longest_silence.max(self.last_acknowledgement.elapsed());
+            self.last_acknowledgement = Instant::now();
             self.pending.pop_front();
             progress.step();
         }
