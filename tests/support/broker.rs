@@ -94,15 +94,21 @@ impl Broker {
 
     /// Waits until the process that was launched last says that it has started.
     pub fn wait_until_started(&mut self) {
-        let up = wait_for("started broker", || {
-            if let Some(status) = self.exited() {
-                return Some(Err(status));
-            }
-            self.log()[self.said_before..].contains("] started (kafka.server.KafkaServer)").then_some(Ok(()))
-        });
-        if let Err(status) = up {
-            panic!("the broker ended with {status} instead of starting:\n{}", last_lines(&self.log(), 40));
+        if let Err((status, said)) = self.try_wait_until_started() {
+            panic!("the broker ended with {status} instead of starting:\n{}", last_lines(&said, 40));
         }
+    }
+
+    /// As [`Broker::wait_until_started`]; if the process ends instead: how, and what it has said.
+    pub fn try_wait_until_started(&mut self) -> Result<(), (ExitStatus, String)> {
+        wait_for("started broker", || {
+            let exited = self.exited();
+            let said = self.log().split_off(self.said_before);
+            match exited {
+                Some(status) => Some(Err((status, said))),
+                None => said.contains("] started (kafka.server.KafkaServer)").then_some(Ok(())),
+            }
+        })
     }
 
     /// Starts the process and does not wait for anything.

@@ -12,6 +12,8 @@ use crate::support::{Broker, Rng, SmallDisk};
 /// How a JVM ends that got SIGTERM, and so do we.
 const AFTER_SIGTERM: i32 = 143;
 
+const STARTS_MAX: usize = 5;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Condition {
     Runs,
@@ -67,7 +69,7 @@ impl Cluster {
             cluster.brokers.push(broker);
             cluster.log_dirs.push(dirs);
         }
-        cluster.brokers.iter_mut().for_each(Broker::wait_until_started);
+        cluster.brokers.iter_mut().for_each(wait_until_started);
         create_topic(&cluster.brokers, TOPIC, assignments);
         cluster
     }
@@ -124,7 +126,7 @@ impl Cluster {
             self.conditions[*id] = Condition::Runs;
         }
         for id in ids {
-            self.brokers[*id].wait_until_started();
+            wait_until_started(&mut self.brokers[*id]);
         }
     }
 
@@ -161,6 +163,19 @@ impl Cluster {
             assert!(!broker.log().contains("panicked at"), "broker {id} has panicked");
         }
     }
+}
+
+/// Waits for a start, with the patience of a supervisor: a broker whose session ends before it has started gives up, as
+/// Kafka's does, and on a busy machine ZooKeeper can be silent for longer than these short sessions live.
+fn wait_until_started(broker: &mut Broker) {
+    for _ in 1..STARTS_MAX {
+        match broker.try_wait_until_started() {
+            Ok(()) => return,
+            Err((_, said)) if said.contains("KeeperException$SessionExpiredException") => broker.launch(),
+            Err((status, said)) => panic!("a start ended with {status}:\n{said}"),
+        }
+    }
+    broker.wait_until_started();
 }
 
 fn settings(rng: &mut Rng) -> Vec<(&'static str, &'static str)> {
