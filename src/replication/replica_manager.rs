@@ -205,6 +205,14 @@ impl ReplicaManager {
         let _ = self.fetchers.set(fetchers);
     }
 
+    /// A stop has begun: a leadership that is given up does not make this broker copy from its successor, which would
+    /// take it back into the ISR.
+    pub fn follow_no_more(&self) {
+        if let Some(fetchers) = self.fetchers.get() {
+            fetchers.close();
+        }
+    }
+
     /// Ends the copying, before the logs are closed.
     pub fn stop_following(&self) {
         if let Some(fetchers) = self.fetchers.get() {

@@ -198,10 +198,11 @@ impl RunningBroker {
         Ok(RunningBroker { id, zk, built, broker, workers, tasks, failed })
     }
 
-    /// Stops in order: leadership, requests, logs (flushed, checkpointed, marked clean), ZooKeeper.
+    /// Stops in order: leadership, copying, ZooKeeper and requests, logs (flushed, checkpointed, marked clean).
     async fn stop(self) {
         let id = self.id;
         info!(target: TARGET, "[KafkaServer id={id}] shutting down");
+        self.broker.replicas.follow_no_more();
         super::controlled_shutdown::run(&self.broker, &self.zk).await;
         for task in &self.tasks {
             task.abort();

@@ -66,19 +66,27 @@ impl Built {
         self.id.get().map_or(String::new(), |id| format!("[KafkaServer id={id}] "))
     }
 
-    /// Takes down what is there: the controller, connections, logs (flushed, checkpointed, marked clean), ZooKeeper.
+    /// Takes down what is there: copying, the controller, the session, connections, logs (flushed, checkpointed, marked
+    /// clean). Kafka ends the session last, when the disk is done, which may take long: until then commits wait for this
+    /// broker where it is in the ISR, and nobody else can be the controller.
     pub async fn take_down(&self, workers: Option<Workers>) {
+        if let Some(replicas) = self.replicas.get().cloned() {
+            let stopped = Handle::current().spawn_blocking(move || replicas.stop_following());
+            let _ = stopped.await;
+        }
         if let Some(controller) = self.controller.get() {
             controller.stop().await;
         }
+        let drained = Handle::current().spawn_blocking(move || workers.map(Workers::stop));
+        self.close_zk().await;
+        let _ = drained.await;
         if let Some(cleaning) = self.cleaning.get().cloned() {
             // A pass that is under way is given up; what it has swapped in stays.
             let _ = Handle::current().spawn_blocking(move || cleaning.stop()).await;
         }
         if let Some(logs) = self.logs.get() {
-            close_logs(Arc::clone(logs), self.replicas.get().cloned(), workers).await;
+            close_logs(Arc::clone(logs), self.replicas.get().cloned()).await;
         }
-        self.close_zk().await;
         info!(target: TARGET, "{}shut down completed", self.name());
     }
 
@@ -93,14 +101,10 @@ impl Built {
     }
 }
 
-async fn close_logs(logs: Arc<LogManager>, replicas: Option<Arc<ReplicaManager>>, workers: Option<Workers>) {
+async fn close_logs(logs: Arc<LogManager>, replicas: Option<Arc<ReplicaManager>>) {
     let closed = Handle::current().spawn_blocking(move || {
-        if let Some(workers) = workers {
-            workers.stop();
-        }
         info!(target: LOG_MANAGER, "Shutting down.");
         if let Some(replicas) = &replicas {
-            replicas.stop_following();
             replicas.stop_moving();
         }
         let marks = replicas.as_ref().map(|replicas| replicas.high_watermarks());

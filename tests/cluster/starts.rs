@@ -41,6 +41,8 @@ fn a_stop_drains_marks_the_logs_clean_and_ends_like_a_jvm() {
         "INFO [KafkaServer id=0] started (kafka.server.KafkaServer)",
         "INFO Terminating process due to signal SIGTERM (org.apache.kafka.common.utils.LoggingSignalHandler)",
         "INFO [KafkaServer id=0] shutting down (kafka.server.KafkaServer)",
+        // Before the logs, which may take long: others need not wait for that.
+        "INFO [ZooKeeperClient Kafka server] Closed. (kafka.zookeeper.ZooKeeperClient)",
         "INFO Shutdown complete. (kafka.log.LogManager)",
         "INFO [KafkaServer id=0] shut down completed (kafka.server.KafkaServer)",
     ];

@@ -73,7 +73,8 @@ struct Fetcher {
 struct State {
     fetchers: HashMap<FetcherName, Fetcher>,
     places: HashMap<TopicPartition, FetcherName>,
-    stopped: bool,
+    /// Nobody is followed anew.
+    closed: bool,
 }
 
 /// See the module.
@@ -113,7 +114,7 @@ impl Fetchers {
         for name in removed {
             state.remove(name);
         }
-        if state.stopped {
+        if state.closed {
             return;
         }
         let mut by_fetcher: HashMap<FetcherName, Vec<Follow>> = HashMap::new();
@@ -168,10 +169,15 @@ impl Fetchers {
         Ok(Fetcher { commands, partitions: 0, thread: Some(thread) })
     }
 
+    /// From now on nobody is followed anew; what is followed goes on.
+    pub fn close(&self) {
+        self.lock().closed = true;
+    }
+
     /// Ends all fetchers and waits until they have: nothing is appended any more.
     pub fn stop(&self) {
         let mut state = self.lock();
-        state.stopped = true;
+        state.closed = true;
         state.places.clear();
         let fetchers = std::mem::take(&mut state.fetchers);
         drop(state);
@@ -218,15 +224,4 @@ fn listed<'a>(names: impl Iterator<Item = &'a TopicPartition>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn partitions_belong_to_the_fetchers_that_kafka_gives_them() {
-        let known = [("test", 0, [0, 1, 6]), ("test", 1, [0, 2, 7]), ("__consumer_offsets", 49, [0, 1, 6])];
-        for (topic, partition, expected) in known {
-            let name = TopicPartition::new(topic, partition);
-            assert_eq!([1, 3, 8].map(|fetchers| fetcher_number(&name, fetchers)), expected, "{name}");
-        }
-    }
-}
+mod tests;
