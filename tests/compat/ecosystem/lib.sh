@@ -37,7 +37,7 @@ part() { sleep $((load_seconds / $1)); }
 # await_line LOG TEXT COUNT PID: until TEXT stands in COUNT lines.
 await_line() {
   local until=$((SECONDS + patience))
-  until [ "$(grep -cF -- "$2" "$1")" -ge "$3" ]; do
+  until [ "$(cat "$1" 2>/dev/null | grep -cF -- "$2")" -ge "$3" ]; do
     kill -0 "$4" 2>/dev/null || { tail -n 30 "$1"; fail "$1: the process has ended"; }
     [ $SECONDS -lt $until ] || { tail -n 30 "$1"; fail "$1: no '$2'"; }
     sleep 0.2
