@@ -51,3 +51,22 @@ fn the_same_seed_is_the_same_run() {
 fn planted_bugs_are_caught() {
     harness::planted_bugs(&Bug::ALL, 300, |seed, bug| run(seed, Some(bug)));
 }
+
+/// The story of one seed.
+#[test]
+#[ignore = "for people who read"]
+fn story() {
+    let seed = harness::seeds(1).start;
+    let mut world = World::new(seed, None);
+    world.traces = true;
+    let mut outcome = Ok(());
+    for _ in 0..STEPS {
+        outcome = world.step();
+        if outcome.is_err() {
+            break;
+        }
+    }
+    let outcome = outcome.and_then(|()| world.come_to_rest());
+    world.trace.iter().for_each(|line| println!("{line}"));
+    println!("{outcome:?}");
+}

@@ -282,9 +282,9 @@ impl World {
     }
 
     fn offsets_stored(&mut self, store: OffsetsToStore, result: StoreResult) -> Result<(), String> {
-        if result.is_ok() && store.producer.is_none() {
+        if let (Ok(told), None) = (result, store.producer) {
             for (_, committed) in &store.offsets {
-                self.checks.commits.acknowledged(committed.offset);
+                self.checks.commits.acknowledged(committed.offset, told.abs());
             }
         }
         if let (Ok(_), Some((producer, _))) = (result, store.producer) {

@@ -33,11 +33,12 @@ impl Commits {
         }
     }
 
-    pub fn acknowledged(&mut self, value: i64) {
-        let Some((partition, place, Fate::Plain | Fate::Committed)) = self.values.get(&value).copied() else {
+    /// The record of it at this place is there for good: one that came twice may stand at a later one, too, of which
+    /// nobody has heard yet.
+    pub fn acknowledged(&mut self, value: i64, at: i64) {
+        let Some((partition, _, Fate::Plain | Fate::Committed)) = self.values.get(&value).copied() else {
             return;
         };
-        let at = place.unwrap_or(i64::MAX);
         let known = self.acknowledged.entry(partition).or_insert(at);
         *known = (*known).max(at);
     }
@@ -47,7 +48,8 @@ impl Commits {
             if let Some((_, _, fate)) = self.values.get_mut(value) {
                 *fate = if commits { Fate::Committed } else { Fate::Aborted };
             }
-            self.acknowledged(*value);
+            let place = self.values.get(value).and_then(|(_, place, _)| *place);
+            self.acknowledged(*value, place.unwrap_or(i64::MAX));
         }
     }
 
