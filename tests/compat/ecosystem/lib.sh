@@ -84,7 +84,7 @@ BROKER_AWAY=(
   'Bootstrap broker .* disconnected'
   'Got error produce response with correlation id .* (NETWORK_EXCEPTION|NOT_LEADER_OR_FOLLOWER|UNKNOWN_TOPIC_OR_PARTITION)'
   'Received invalid metadata error in produce request on partition .* due to org.apache.kafka.common.errors.(NetworkException|NotLeaderOrFollowerException|UnknownTopicOrPartitionException)'
-  'Offset commit failed on partition .* at offset [0-9]+: (This is not the correct coordinator|The coordinator is not available)'
+  'Offset commit failed on partition .* at offset [0-9]+: (This is not the correct coordinator|The coordinator is (not available|loading))'
   'Received unknown topic or partition error in (produce request on|fetch for) partition'
   'Error while fetching metadata with correlation id [0-9]+ : \{([^ ]*=(UNKNOWN_TOPIC_OR_PARTITION|LEADER_NOT_AVAILABLE)(, )?)+\}'
 )
