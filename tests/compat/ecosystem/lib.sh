@@ -77,8 +77,8 @@ only_explained() {
 # some seconds must not look like a broker that does.
 SETTINGS="zookeeper.session.timeout.ms=18000 offsets.commit.timeout.ms=60000 zookeeper.connection.timeout.ms=60000 offsets.topic.num.partitions=5 transaction.state.log.num.partitions=5 ${OFFSETS:+offsets.storage=$OFFSETS} ${PROPERTIES:-}"
 
-# What a client says while its broker is dead, or has just come and not yet heard from the controller which topics there
-# are; and no more.
+# What a client says while its broker is dead, or has just come and not yet heard from the controller which topics and
+# brokers there are (Kafka then tries to create the topic, for no broker); and no more.
 BROKER_AWAY=(
   'Connection to node -?[0-9]+ .*could not be established. Broker may not be available'
   'Bootstrap broker .* disconnected'
@@ -86,7 +86,7 @@ BROKER_AWAY=(
   'Received invalid metadata error in produce request on partition .* due to org.apache.kafka.common.errors.(NetworkException|NotLeaderOrFollowerException|UnknownTopicOrPartitionException)'
   'Offset commit failed on partition .* at offset [0-9]+: (This is not the correct coordinator|The coordinator is (not available|loading))'
   'Received unknown topic or partition error in (produce request on|fetch for) partition'
-  'Error while fetching metadata with correlation id [0-9]+ : \{([^ ]*=(UNKNOWN_TOPIC_OR_PARTITION|LEADER_NOT_AVAILABLE)(, )?)+\}'
+  'Error while fetching metadata with correlation id [0-9]+ : \{([^ ]*=(UNKNOWN_TOPIC_OR_PARTITION|LEADER_NOT_AVAILABLE|INVALID_REPLICATION_FACTOR)(, )?)+\}'
 )
 
 # judge_broker LOG PATTERN...: Apache's own is not ours to judge. A new data directory is told of.
